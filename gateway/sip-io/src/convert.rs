@@ -26,6 +26,7 @@ pub(crate) fn user_agent(params: &SipParams, net: &mut Net) -> (UaParams, Vec<Ua
         first_incoming_leg: FIRST_INCOMING_LEG,
         instance: params.instance,
         max_calls: params.max_calls,
+        public_address: params.public_address,
         user_agent: params.user_agent.clone(),
     };
     (ua, accounts)

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use gateway_core::Clock;
 use gateway_media::stun::client::{Change, Client};
+pub(crate) use gateway_sip::ua::is_far;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::net::UdpSocket;
@@ -98,19 +99,6 @@ impl Outside {
 impl Drop for Outside {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-/// Is this beyond a router to the internet?
-pub(crate) fn is_far(address: IpAddr) -> bool {
-    !is_near(address.to_canonical())
-}
-
-/// Is this on our side of every router to the internet: private (RFC 1918, RFC 4193), link-local or loopback?
-fn is_near(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(ip) => ip.is_private() || ip.is_link_local() || ip.is_loopback(),
-        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_loopback(),
     }
 }
 

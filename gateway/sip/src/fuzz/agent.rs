@@ -112,6 +112,7 @@ impl Peer {
             first_incoming_leg: 1000,
             instance: [7; 16],
             max_calls: CALLS,
+            public_address: None,
             user_agent: "Doorline/fuzz".into(),
         };
         let mut peer = Self {

@@ -11,6 +11,7 @@ use super::auth::Auth;
 use super::backoff::Backoff;
 use super::keepalive::Probe;
 use super::publish::Publication;
+use super::seen::Seen;
 use super::types::UaAccount;
 use crate::transaction::TransactionId;
 use crate::{Flow, NameAddr, Transport, Uri};
@@ -21,9 +22,11 @@ pub(crate) enum Phase {
     /// Not registered until its doors can be called again.
     Away,
     /// Deregistering; the account goes away.
-    Leaving,
+    Leaving { tx: TransactionId },
     /// Nothing more to do.
     Left,
+    /// Waits until the account whose place it takes has deregistered, at most until `Registration::due`.
+    Queued,
     /// REGISTER is on its way.
     Registering { tx: TransactionId },
     /// Waits until `Registration::due`.
@@ -51,11 +54,21 @@ pub(crate) struct Registration {
     /// When to send the next keep-alive over UDP.
     pub(crate) ping: Option<Instant>,
     pub(crate) seq: u32,
+    /// Challenges that found no fault with the password, by time: some are believed.
+    pub(crate) stales: VecDeque<Instant>,
     /// The last state told.
     pub(crate) state: AccountState,
     pub(crate) tag: String,
     /// Challenges answered in this exchange.
     pub(crate) tries: u8,
+    /// Contacts of ours that the registrar may still have.
+    pub(crate) bound: Vec<Uri>,
+    /// What the last REGISTER had.
+    pub(crate) contact: Option<Uri>,
+    /// Where the registrar sees us.
+    pub(crate) seen: Seen,
+    /// How often Contacts of an earlier start were looked for.
+    pub(crate) sweeps: u8,
     /// Until when the binding at the registrar lives.
     pub(crate) valid_until: Option<Instant>,
 }
@@ -101,14 +114,19 @@ impl Account {
             reg: Registration {
                 attempts: VecDeque::new(),
                 backoff: Backoff::default(),
+                bound: Vec::new(),
                 call_id,
+                contact: None,
                 due: None,
                 expires: params.expires.as_secs().clamp(30, 86_400),
                 flow: None,
                 phase: Phase::Resting,
                 ping: None,
+                seen: Seen::default(),
                 seq: 0,
+                stales: VecDeque::new(),
                 state: AccountState::Off,
+                sweeps: 0,
                 tag,
                 tries: 0,
                 valid_until: None,
@@ -158,6 +176,11 @@ impl Account {
         let repeated = self.service_route.first().is_some_and(same);
         let before = preset.iter().filter(|_| !repeated);
         before.chain(&self.service_route).cloned().collect()
+    }
+
+    /// True if it goes away for good.
+    pub(crate) const fn goes(&self) -> bool {
+        matches!(self.reg.phase, Phase::Leaving { .. } | Phase::Left) && !self.stays
     }
 
     /// True if calls can be made and taken.

@@ -66,6 +66,8 @@ pub struct UserAgent {
     pub(crate) calls: BTreeMap<LegId, Call>,
     pub(crate) hops: BTreeMap<Hop, HopSlot>,
     pub(crate) layer: TransactionLayer,
+    /// Accounts that others have taken the place of, with the names they had.
+    pub(crate) leavers: Vec<(AccountId, Account)>,
     pub(crate) next_leg: u64,
     pub(crate) next_watcher: u64,
     pub(crate) out: VecDeque<Output>,
@@ -101,6 +103,7 @@ impl UserAgent {
             calls: BTreeMap::new(),
             hops: BTreeMap::new(),
             layer: TransactionLayer::new(LayerParams::default(), StdRng::from_rng(&mut rng)),
+            leavers: Vec::new(),
             next_leg: params.first_incoming_leg,
             next_watcher: 0,
             out: VecDeque::new(),
@@ -126,25 +129,30 @@ impl UserAgent {
         let gone: Vec<AccountId> = self
             .accounts
             .iter()
-            .filter(|(id, account)| wanted.get(*id) != Some(&account.params))
+            .filter(|(id, account)| wanted.get(*id) != Some(&account.params) || account.goes())
             .map(|(id, _)| id.clone())
             .collect();
         for id in gone {
             let stays = wanted.contains_key(&id);
             self.end_calls_of(now, &id);
             self.end_watchers(now, Some(&id));
-            self.leave(now, &id);
             if stays {
-                // The new one registers anew; the answer to the old one's deregistration is not waited for.
-                self.accounts.remove(&id);
+                self.replace(now, &id);
+            } else {
+                self.leave(now, &id);
             }
         }
         for (id, params) in wanted {
             if !self.accounts.contains_key(&id) {
                 let (call_id, tag) = (self.new_call_id(), self.new_tag());
+                let waits = self.waits_for_leaver(&params);
                 let account = Account::new(params, &self.params.instance, call_id, tag);
                 self.accounts.insert(id.clone(), account);
-                self.start_account(now, &id);
+                if waits {
+                    self.queue_account(now, &id);
+                } else {
+                    self.start_account(now, &id);
+                }
             }
         }
         self.drain(now);
@@ -341,6 +349,7 @@ impl UserAgent {
         for id in due {
             self.registration_due(now, &id);
         }
+        self.leavers_due(now);
         let legs: Vec<LegId> = self
             .calls
             .iter()
@@ -371,6 +380,7 @@ impl UserAgent {
                     .filter_map(|account| account.publication.due),
             )
             .chain(self.calls.values().filter_map(Call::due))
+            .chain(self.leavers_timeout())
             .chain(self.watchers_timeout())
             .chain(self.strangers.poll_timeout())
             .chain(
@@ -457,7 +467,7 @@ impl UserAgent {
             Some(Use::Message(sending)) => self.message_failed(&sending, why),
             Some(Use::Probe(account)) => self.probe_lost(now, &account, &format!("OPTIONS: {why}")),
             Some(Use::Publish(account)) => self.publish_failed(now, &account),
-            Some(Use::Register(account)) => self.register_failed(now, &account, why),
+            Some(Use::Register(account)) => self.register_unanswered(now, id, &account, why),
             Some(Use::Watch(watcher)) => self.watcher_lost(watcher),
             Some(Use::Bye { .. }) | None => {}
         }

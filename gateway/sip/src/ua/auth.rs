@@ -34,8 +34,9 @@ impl Auth {
             return false;
         };
         let other_realm = !self.sessions.iter().any(|known| same_place(known, &session));
+        let stale = self.finds_stale(&session);
         self.sessions.retain(|known| !same_place(known, &session));
-        if tries > 3 || (tries > 0 && !session.challenge().stale && !other_realm) {
+        if tries > 3 || (tries > 0 && !stale && !other_realm) {
             return false;
         }
         if self.sessions.len() >= MOST {
@@ -43,6 +44,20 @@ impl Auth {
         }
         self.sessions.push(session);
         true
+    }
+
+    /// True if a challenge says that the nonce of our answer was too old, and the password no matter (RFC 7616 §3.3).
+    pub(crate) fn called_stale(&self, response: &Response) -> bool {
+        DigestSession::from_response(response).is_ok_and(|session| self.finds_stale(&session))
+    }
+
+    /// Whoever has sent no answer, or gets the same nonce again, is not told anything by the word.
+    fn finds_stale(&self, session: &DigestSession) -> bool {
+        let mut known = self.sessions.iter();
+        session.challenge().stale
+            && known.any(|known| {
+                same_place(known, session) && known.challenge().nonce != session.challenge().nonce
+            })
     }
 
     /// Writes the answers to all known challenges into a request. True if there was one.

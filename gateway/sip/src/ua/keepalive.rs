@@ -262,8 +262,9 @@ impl UserAgent {
             }
             (
                 Phase::Away
-                | Phase::Leaving
+                | Phase::Leaving { .. }
                 | Phase::Left
+                | Phase::Queued
                 | Phase::Reaching
                 | Phase::Registering { .. }
                 | Phase::Resting

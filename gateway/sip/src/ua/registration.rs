@@ -4,24 +4,32 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use gateway_core::{AccountEvent, AccountId, AccountState, Instant};
-use rand::Rng;
+use rand::{Rng, RngCore};
 
 use super::UserAgent;
-use super::account::Phase;
+use super::account::{Account, Phase, Registration};
 use super::agent::Use;
 use super::hop::Reached;
 use super::hops::Reach;
+use super::seen::{Seen, contact_uri};
+use super::types::UaParams;
 use crate::digest::DigestSession;
 use crate::transaction::TransactionId;
 use crate::{Flow, HeaderName, Method, NameAddr, Request, Response, SipUri, Uri};
 
 /// REGISTERs with credentials that may be refused within [`WINDOW`]: a wrong password must not lock the account.
 const MOST_ATTEMPTS: usize = 4;
+/// Nonces believed to have been too old within [`WINDOW`]: beyond it the PBX calls a wrong password so, or its clock is at fault.
+const MOST_STALE: usize = 3;
 const WINDOW: Duration = Duration::from_secs(600);
 /// Wait after a lost connection, at most: long enough not to storm the PBX with a hundred doors.
 const RECONNECT_WITHIN_MS: u64 = 1000;
 /// Longest wait for the answer to a deregistration.
-const LEAVE_WITHIN: Duration = Duration::from_secs(2);
+pub(crate) const LEAVE_WITHIN: Duration = Duration::from_secs(2);
+/// Contacts taken back with one REGISTER: a datagram has to hold them.
+const MOST_OLD: usize = 4;
+/// Registrations out of turn to take back those of earlier starts.
+const MOST_SWEEPS: u8 = 4;
 /// Longest lifetime believed.
 const MOST_EXPIRES: u64 = 86_400;
 
@@ -89,6 +97,7 @@ impl UserAgent {
                 if let Some(account) = self.accounts.get_mut(id) {
                     if with_credentials {
                         account.reg.attempts.push_back(now);
+                        account.reg.may_have_bound();
                     }
                     account.reg.phase = Phase::Registering { tx };
                     account.reg.flow = Some(flow);
@@ -101,49 +110,8 @@ impl UserAgent {
     }
 
     fn register_request(&mut self, id: &AccountId, flow: Flow, expires: u64) -> Option<Request> {
-        let instance = self.instance_urn();
-        let user_agent = self.params.user_agent.clone();
         let account = self.accounts.get_mut(id)?;
-        account.reg.seq += 1;
-        let registrar = Uri::sip(None, account.params.domain.clone(), account.params.domain_port);
-        let mut contact = NameAddr::new(contact_uri(&account.contact_user, &flow));
-        contact.params.set("reg-id", "1");
-        contact
-            .params
-            .set_quoted("+sip.instance", &format!("<{instance}>"));
-        let aor = NameAddr::new(account.aor());
-        let mut request = Request::new(Method::REGISTER, registrar);
-        // Service-Route is for other requests; REGISTER takes what was set before (RFC 3608 §6.1).
-        for route in account.preset() {
-            request = request.with(HeaderName::Route, route.to_string());
-        }
-        let mut request = request
-            .with(
-                HeaderName::From,
-                aor.clone().with_tag(&account.reg.tag).to_string(),
-            )
-            .with(HeaderName::To, aor.to_string())
-            .with(HeaderName::CallId, account.reg.call_id.as_str())
-            .with(HeaderName::CSeq, format!("{} REGISTER", account.reg.seq))
-            .with(HeaderName::Contact, contact.to_string())
-            .with(HeaderName::Expires, expires.to_string())
-            .with(HeaderName::Supported, "path, outbound")
-            .with(HeaderName::Allow, super::headers::ALLOW)
-            .with(HeaderName::UserAgent, user_agent.as_str());
-        account.auth.preempt(&mut request, &mut self.rng);
-        Some(request)
-    }
-
-    fn instance_urn(&self) -> String {
-        let hex: String = self.params.instance.iter().map(|b| format!("{b:02x}")).collect();
-        format!(
-            "urn:uuid:{}-{}-{}-{}-{}",
-            &hex[..8],
-            &hex[8..12],
-            &hex[12..16],
-            &hex[16..20],
-            &hex[20..]
-        )
+        Some(account.register_request(&self.params, flow, expires, &mut self.rng))
     }
 
     pub(crate) fn register_answered(
@@ -153,6 +121,9 @@ impl UserAgent {
         id: AccountId,
         response: &Response,
     ) {
+        if self.leaver_answered(now, tx, response) {
+            return;
+        }
         if response.is_provisional() {
             self.uses.insert(tx, Use::Register(id));
             return;
@@ -160,9 +131,12 @@ impl UserAgent {
         let Some(account) = self.accounts.get_mut(&id) else {
             return;
         };
-        let leaving = matches!(account.reg.phase, Phase::Leaving);
-        if !leaving && !matches!(account.reg.phase, Phase::Registering { tx: ours } if ours == tx) {
+        let leaving = account.reg.phase == Phase::Leaving { tx };
+        if !leaving && account.reg.phase != (Phase::Registering { tx }) {
             return;
+        }
+        if let Some(flow) = account.reg.flow {
+            account.reg.seen.hear(&flow, response);
         }
         match response.code() {
             200..=299 if leaving => self.left(now, &id),
@@ -191,7 +165,7 @@ impl UserAgent {
         let Some(account) = self.accounts.get_mut(id) else {
             return;
         };
-        let granted = granted(response, &account.contact_user)
+        let granted = granted(response, account.reg.contact.as_ref(), &account.contact_user)
             .unwrap_or(account.reg.expires)
             .clamp(1, MOST_EXPIRES);
         account.service_route = response
@@ -200,6 +174,7 @@ impl UserAgent {
             .unwrap_or_default();
         account.service_route.truncate(8);
         account.reg.attempts.clear();
+        account.reg.stales.clear();
         account.reg.backoff.reset();
         account.reg.phase = Phase::Resting;
         let lifetime = Duration::from_secs(granted);
@@ -209,6 +184,17 @@ impl UserAgent {
         let early = (lifetime / 5).max(Duration::from_secs(40).min(lifetime / 2));
         let refresh = (lifetime - early).mul_f64(self.rng.random_range(0.95..1.0));
         account.reg.due = Some(now + refresh);
+        let old = account
+            .reg
+            .took_hold(response, &format!("<{}>", instance_urn(&self.params.instance)));
+        let public = self.params.public_address;
+        let moves = account
+            .reg
+            .flow
+            .is_some_and(|flow| account.reg.seen.moves(now, public, &flow));
+        if old || moves {
+            account.reg.due = Some(now);
+        }
         let (flow, before) = (account.reg.flow, account.reg.ping);
         account.reg.ping = account.params.keep_alive.next(now, flow.as_ref(), before);
         let first = account.reg.state != AccountState::Registered;
@@ -224,12 +210,17 @@ impl UserAgent {
         let Some(account) = self.accounts.get_mut(id) else {
             return;
         };
-        if is_stale(response) {
+        account.reg.attempts.retain(|at| now.since(*at) < WINDOW);
+        account.reg.stales.retain(|at| now.since(*at) < WINDOW);
+        let stale = account.auth.called_stale(response);
+        let believed = stale && account.reg.stales.len() < MOST_STALE;
+        if believed {
             // it was no password that was refused (RFC 7616 §3.3)
             account.reg.attempts.pop_back();
+            account.reg.stales.push_back(now);
         }
-        account.reg.attempts.retain(|at| now.since(*at) < WINDOW);
-        let may = account.auth.take_challenge(response, account.reg.tries);
+        let again = account.auth.take_challenge(response, account.reg.tries);
+        let may = again && (believed || !stale || account.reg.tries == 0);
         account.reg.tries += 1;
         let Some(flow) = account.reg.flow.filter(|_| may) else {
             if leaving {
@@ -264,14 +255,35 @@ impl UserAgent {
             // The credentials are wrong until somebody changes them: the PBX is asked again when the window allows.
             wait = wait.max((*oldest + WINDOW).since(now));
         }
+        if matches!(response.code(), 400..=499) && !matches!(response.code(), 401 | 403 | 407) {
+            // some may not like more than one Contact
+            account.reg.bound.clear();
+        }
         account.auth.forget();
         let mut detail = response.status_line();
         if is_stale(response) {
             detail += ": the PBX calls each nonce stale that it has just given; look at its nonce lifetime and clock, not at the password";
-        } else if matches!(response.code(), 401 | 403 | 407) {
+        } else if response.code() == 403 {
+            detail += ": the PBX does not take this account; check user, auth-user and password, and how many contacts it allows";
+        } else if matches!(response.code(), 401 | 407) {
             detail += ": the PBX does not take this account; check user, auth-user and password";
         }
         self.register_rests(now, id, wait, detail);
+    }
+
+    /// A REGISTER got no answer.
+    pub(crate) fn register_unanswered(&mut self, now: Instant, tx: TransactionId, id: &AccountId, why: &str) {
+        if self.leaver_unanswered(now, tx) {
+            return;
+        }
+        // one that nobody waits for says nothing about the account as it is
+        let waits = self.accounts.get(id).is_some_and(|account| {
+            let phase = &account.reg.phase;
+            *phase == Phase::Registering { tx } || *phase == Phase::Leaving { tx }
+        });
+        if waits {
+            self.register_failed(now, id, why);
+        }
     }
 
     /// No answer, or no way to the registrar.
@@ -279,7 +291,7 @@ impl UserAgent {
         let Some(account) = self.accounts.get_mut(id) else {
             return;
         };
-        if matches!(account.reg.phase, Phase::Leaving) {
+        if matches!(account.reg.phase, Phase::Leaving { .. }) {
             self.left(now, id);
             return;
         }
@@ -319,8 +331,8 @@ impl UserAgent {
                 account.reg.tries = 0;
                 self.register(now, id, flow);
             }
-            (Phase::Resting, _) => self.start_account(now, id),
-            (Phase::Leaving, _) => self.left(now, id),
+            (Phase::Queued | Phase::Resting, _) => self.start_account(now, id),
+            (Phase::Leaving { .. }, _) => self.left(now, id),
             (Phase::Away | Phase::Left | Phase::Reaching | Phase::Registering { .. } | Phase::Trunk, _) => {}
         }
     }
@@ -353,9 +365,9 @@ impl UserAgent {
         account.reg.flow = None;
         account.reg.valid_until = None;
         match account.reg.phase {
-            Phase::Leaving => self.left(now, id),
+            Phase::Leaving { .. } => self.left(now, id),
             // The transaction on it fails by itself and starts the back-off.
-            Phase::Registering { .. } | Phase::Away | Phase::Left | Phase::Reaching => {}
+            Phase::Registering { .. } | Phase::Away | Phase::Left | Phase::Queued | Phase::Reaching => {}
             Phase::Resting | Phase::Trunk => {
                 account.reg.phase = Phase::Resting;
                 let wait = self.rng.random_range(0..RECONNECT_WITHIN_MS);
@@ -394,12 +406,12 @@ impl UserAgent {
             return;
         };
         self.uses.insert(tx, Use::Register(id.clone()));
-        if let Some(account) = self.accounts.get_mut(id)
-            && account.reg.phase != Phase::Leaving
-        {
-            account.reg.phase = Phase::Leaving;
-            account.reg.tries = 0;
-            account.reg.due = Some(now + LEAVE_WITHIN);
+        if let Some(account) = self.accounts.get_mut(id) {
+            if !matches!(account.reg.phase, Phase::Leaving { .. }) {
+                account.reg.tries = 0;
+                account.reg.due = Some(now + LEAVE_WITHIN);
+            }
+            account.reg.phase = Phase::Leaving { tx };
         }
         self.pump(now);
     }
@@ -420,24 +432,143 @@ impl UserAgent {
     }
 }
 
-/// Our Contact on a flow.
-pub(crate) fn contact_uri(user: &str, flow: &Flow) -> Uri {
-    let mut uri = SipUri::new(Some(user), flow.local.ip().into(), Some(flow.local.port()));
-    if flow.transport.is_reliable() {
-        uri.params
-            .set("transport", &flow.transport.as_via().to_ascii_lowercase());
+impl Account {
+    /// REGISTER for `expires` seconds; 0 removes the binding.
+    pub(crate) fn register_request(
+        &mut self,
+        params: &UaParams,
+        flow: Flow,
+        expires: u64,
+        rng: &mut impl RngCore,
+    ) -> Request {
+        self.reg.seq += 1;
+        let registrar = Uri::sip(None, self.params.domain.clone(), self.params.domain_port);
+        let ours = contact_uri(Some(self), params.public_address, &self.contact_user, &flow);
+        let mut contact = NameAddr::new(ours.clone());
+        contact.params.set("reg-id", "1");
+        contact
+            .params
+            .set_quoted("+sip.instance", &format!("<{}>", instance_urn(&params.instance)));
+        let aor = NameAddr::new(self.aor());
+        let mut request = Request::new(Method::REGISTER, registrar);
+        // Service-Route is for other requests; REGISTER takes what was set before (RFC 3608 §6.1).
+        for route in self.preset() {
+            request = request.with(HeaderName::Route, route.to_string());
+        }
+        let mut request = request
+            .with(HeaderName::From, aor.clone().with_tag(&self.reg.tag).to_string())
+            .with(HeaderName::To, aor.to_string())
+            .with(HeaderName::CallId, self.reg.call_id.as_str())
+            .with(HeaderName::CSeq, format!("{} REGISTER", self.reg.seq))
+            .with(HeaderName::Contact, contact.to_string());
+        // Those of before go with the same request. They come last: some registrars read the first one only.
+        for old in self
+            .reg
+            .bound
+            .iter()
+            .filter(|old| !old.same_as(&ours))
+            .take(MOST_OLD)
+        {
+            let mut old = NameAddr::new(old.clone());
+            old.params.set("expires", "0");
+            request = request.with(HeaderName::Contact, old.to_string());
+        }
+        self.reg.contact = Some(ours);
+        let mut request = request
+            .with(HeaderName::Expires, expires.to_string())
+            .with(HeaderName::Supported, "path, outbound")
+            .with(HeaderName::Allow, super::headers::ALLOW)
+            .with(HeaderName::UserAgent, params.user_agent.as_str());
+        self.auth.preempt(&mut request, rng);
+        request
     }
-    Uri::Sip(uri)
+}
+
+fn instance_urn(instance: &[u8; 16]) -> String {
+    let hex: String = instance.iter().map(|b| format!("{b:02x}")).collect();
+    format!(
+        "urn:uuid:{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    )
+}
+
+impl Registration {
+    /// The registrar may have the Contact of the last REGISTER, whether or not its answer comes.
+    fn may_have_bound(&mut self) {
+        let Some(contact) = &self.contact else {
+            return;
+        };
+        if !self.bound.iter().any(|bound| bound.same_as(contact)) {
+            if self.bound.len() >= MOST_OLD {
+                self.bound.remove(0);
+            }
+            self.bound.push(contact.clone());
+        }
+    }
+
+    /// The registrar has the Contact of the last REGISTER, and none that was taken back with it. True if it has others of ours,
+    /// from before a start that came without a farewell: a 200 lists them all (RFC 3261 §10.3, step 8).
+    fn took_hold(&mut self, response: &Response, instance: &str) -> bool {
+        let Some(ours) = self.contact.clone() else {
+            return false;
+        };
+        self.bound.clear();
+        if self.sweeps < MOST_SWEEPS {
+            self.bound = left_over(response, &ours, instance, &self.seen);
+        }
+        let old = !self.bound.is_empty();
+        self.sweeps += u8::from(old);
+        self.bound.push(ours);
+        old
+    }
+}
+
+/// Contacts of ours with another port. None if our own is not listed as we wrote it: a registrar which writes where it sees us
+/// would have the binding that counts taken for an old one.
+fn left_over(response: &Response, ours: &Uri, instance: &str, seen: &Seen) -> Vec<Uri> {
+    let listed = response
+        .headers
+        .addresses(&HeaderName::Contact)
+        .unwrap_or_default();
+    let Some(us) = ours
+        .as_sip()
+        .filter(|_| listed.iter().any(|one| one.uri.same_as(ours)))
+    else {
+        return Vec::new();
+    };
+    let transport = |uri: &SipUri| uri.params.get("transport").unwrap_or("udp").to_ascii_lowercase();
+    let is_old = |one: &NameAddr| {
+        let Some(uri) = one.uri.as_sip() else {
+            return false;
+        };
+        uri.user() == us.user()
+            && uri.host.same_as(&us.host)
+            && transport(uri) == transport(us)
+            && uri.port != us.port
+            && !seen.is_at(uri.host.ip(), uri.port)
+            && one
+                .params
+                .get("+sip.instance")
+                .is_none_or(|told| told.trim_matches('"').eq_ignore_ascii_case(instance))
+    };
+    let old = listed.into_iter().filter(is_old).map(|one| one.uri);
+    old.take(MOST_OLD).collect()
 }
 
 /// The lifetime the registrar gave to our binding: its `expires` parameter, else the Expires header.
-fn granted(response: &Response, user: &str) -> Option<u64> {
-    let ours = response
+fn granted(response: &Response, contact: Option<&Uri>, user: &str) -> Option<u64> {
+    let listed = response
         .headers
         .addresses(&HeaderName::Contact)
-        .unwrap_or_default()
-        .into_iter()
-        .find(|contact| contact.uri.user().as_deref() == Some(user));
+        .unwrap_or_default();
+    // a registrar may write where it sees us instead
+    let exact = |one: &&NameAddr| contact.is_some_and(|contact| one.uri.same_as(contact));
+    let of_user = |one: &&NameAddr| one.uri.user().as_deref() == Some(user);
+    let ours = listed.iter().find(exact).or(listed.iter().find(of_user));
     let by_contact = ours.and_then(|contact| contact.params.get("expires")?.parse().ok());
     let by_header = || response.headers.expires().ok().flatten().map(u64::from);
     by_contact.or_else(by_header)

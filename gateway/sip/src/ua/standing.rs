@@ -32,8 +32,8 @@ impl UserAgent {
             return;
         }
         match account.reg.phase {
-            Phase::Leaving | Phase::Left | Phase::Away | Phase::Trunk => {}
-            Phase::Registering { .. } | Phase::Resting | Phase::Reaching => {
+            Phase::Leaving { .. } | Phase::Left | Phase::Away | Phase::Trunk => {}
+            Phase::Queued | Phase::Registering { .. } | Phase::Resting | Phase::Reaching => {
                 account.stays = true;
                 self.depart(now, id);
             }

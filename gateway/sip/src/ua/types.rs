@@ -29,6 +29,8 @@ pub struct UaParams {
     pub instance: [u8; 16],
     /// Calls at one time, both directions; more are refused with 486.
     pub max_calls: usize,
+    /// Where peers beyond a router see us; in the Contact that accounts tell them.
+    pub public_address: Option<IpAddr>,
     /// `User-Agent` and `Server`.
     pub user_agent: String,
 }

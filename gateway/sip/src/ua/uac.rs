@@ -17,7 +17,7 @@ use super::manner;
 use super::outcome::cause_of;
 use super::privacy::{self, Privacy};
 use super::provisional::{Early, Provisional};
-use super::registration::contact_uri;
+use super::seen::contact_uri;
 use super::timer::{confirmed, min_se};
 use super::types::{CallOutput, OutgoingCall};
 use crate::transaction::TransactionId;
@@ -299,18 +299,19 @@ impl UserAgent {
         let flow = call.flow?;
         let account = call.account.as_ref().and_then(|id| self.accounts.get_mut(id));
         let session = call.session_header();
+        let public = self.params.public_address;
         let dialing = call.dialing.as_mut()?;
         dialing.seq += 1;
         let (aor, contact, routes, display) = match &account {
             Some(account) => (
                 account.aor(),
-                account.contact_user.clone(),
+                contact_uri(Some(account), public, &account.contact_user, &flow),
                 account.routes(),
                 account.params.display.clone(),
             ),
             None => (
                 Uri::sip(Some("door"), flow.local.ip().into(), None),
-                "door".to_owned(),
+                contact_uri(None, public, "door", &flow),
                 Vec::new(),
                 String::new(),
             ),
@@ -337,10 +338,7 @@ impl UserAgent {
             .with(HeaderName::To, NameAddr::new(dialing.target.clone()).to_string())
             .with(HeaderName::CallId, dialing.call_id.as_str())
             .with(HeaderName::CSeq, format!("{} INVITE", dialing.seq))
-            .with(
-                HeaderName::Contact,
-                NameAddr::new(contact_uri(&contact, &flow)).to_string(),
-            )
+            .with(HeaderName::Contact, NameAddr::new(contact).to_string())
             .with(HeaderName::Allow, ALLOW)
             .with(HeaderName::SessionId, session)
             .with(HeaderName::UserAgent, user_agent.as_str())

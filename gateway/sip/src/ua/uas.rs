@@ -12,7 +12,7 @@ use super::manner;
 use super::outcome::{refusal_of, words_of};
 use super::privacy;
 use super::provisional::{Provisional, Reliable};
-use super::registration::contact_uri;
+use super::seen::contact_uri;
 use super::timer::TooSmall;
 use super::types::CallOutput;
 use crate::transaction::TransactionId;
@@ -400,16 +400,23 @@ impl UserAgent {
         let response = response
             .with(
                 HeaderName::Contact,
-                NameAddr::new(contact_uri(&user, &flow)).to_string(),
+                NameAddr::new(self.own_contact(call.account.as_ref(), &user, &flow)).to_string(),
             )
             .with(HeaderName::SessionId, call.session_header());
         Some((*tx, response, request.body.is_empty()))
     }
 
+    /// Our Contact towards a peer, in the name of an account or of nobody.
+    pub(crate) fn own_contact(&self, account: Option<&AccountId>, user: &str, flow: &Flow) -> Uri {
+        let account = account.and_then(|id| self.accounts.get(id));
+        contact_uri(account, self.params.public_address, user, flow)
+    }
+
     /// Our Contact inside a call.
     pub(crate) fn contact_of(&self, leg: LegId) -> Option<String> {
         let call = self.calls.get(&leg)?;
-        let contact = contact_uri(&self.contact_user_of(call), &call.flow?);
+        let user = self.contact_user_of(call);
+        let contact = self.own_contact(call.account.as_ref(), &user, &call.flow?);
         Some(NameAddr::new(contact).to_string())
     }
 

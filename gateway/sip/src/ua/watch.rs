@@ -4,15 +4,18 @@
 //! to the calls without one. A subscription is kept in memory only: after a restart its next refresh is answered with
 //! 481, and the subscriber begins anew (RFC 6665 §4.1.2.2).
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use gateway_core::{AccountId, Instant};
 
 use super::UserAgent;
+use super::account::Account;
 use super::agent::Use;
 use super::dialog::Dialog;
 use super::dialog_info::{MEDIA_TYPE, Shown, document, state_of};
-use super::registration::contact_uri;
+use super::seen::contact_uri;
 use super::uas::Refused;
 use crate::transaction::TransactionId;
 use crate::{Flow, HeaderName, Method, NameAddr, Request, Response, Uri};
@@ -71,6 +74,13 @@ pub(crate) struct Watcher {
     waits: bool,
 }
 
+impl Watcher {
+    fn contact(&self, accounts: &BTreeMap<AccountId, Account>, public: Option<IpAddr>) -> Uri {
+        let account = self.account.as_ref().and_then(|id| accounts.get(id));
+        contact_uri(account, public, &self.contact_user, &self.flow)
+    }
+}
+
 impl UserAgent {
     /// SUBSCRIBE outside a dialog.
     pub(crate) fn subscribe_heard(&mut self, now: Instant, tx: TransactionId, request: &Request, flow: Flow) {
@@ -126,7 +136,7 @@ impl UserAgent {
                 )
             }
         };
-        let contact = NameAddr::new(contact_uri(&contact_user, &flow)).to_string();
+        let contact = NameAddr::new(self.own_contact(account.as_ref(), &contact_user, &flow)).to_string();
         let watcher = Watcher {
             account,
             auths: 0,
@@ -202,8 +212,8 @@ impl UserAgent {
                     watcher.expires = now + Duration::from_secs(u64::from(lifetime));
                     watcher.owed = true;
                     watcher.gone = (lifetime == 0).then_some(Gone::Timeout);
-                    let contact =
-                        NameAddr::new(contact_uri(&watcher.contact_user, &watcher.flow)).to_string();
+                    let contact = NameAddr::new(watcher.contact(&self.accounts, self.params.public_address))
+                        .to_string();
                     Response::to(request, 200)
                         .with(HeaderName::Contact, contact)
                         .with(HeaderName::Expires, lifetime.to_string())
@@ -245,7 +255,7 @@ impl UserAgent {
             Some(Gone::Deactivated) => "terminated;reason=deactivated".to_owned(),
             Some(Gone::Timeout) => "terminated;reason=timeout".to_owned(),
         };
-        let contact = NameAddr::new(contact_uri(&watcher.contact_user, &watcher.flow)).to_string();
+        let contact = NameAddr::new(watcher.contact(&self.accounts, self.params.public_address)).to_string();
         let body = document(&watcher.entity, watcher.version, &shown);
         let mut request = watcher
             .dialog

@@ -40,6 +40,7 @@ pub(super) fn params() -> UaParams {
         first_incoming_leg: 1000,
         instance: [7; 16],
         max_calls: 4,
+        public_address: None,
         user_agent: "Doorline/test".into(),
     }
 }

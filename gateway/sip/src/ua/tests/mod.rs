@@ -5,6 +5,7 @@
 )]
 
 mod bench;
+mod contacts;
 mod early_offers;
 mod incoming;
 mod keepalive;

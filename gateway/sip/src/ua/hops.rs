@@ -1,5 +1,7 @@
 //! Reaching hops, sharing their flows, and noticing that one is gone.
 
+use std::net::SocketAddr;
+
 use gateway_core::{AccountId, Instant, LegId};
 
 use super::UserAgent;
@@ -152,6 +154,37 @@ impl UserAgent {
                 },
             );
         }
+    }
+
+    /// A server answered 503. If its name has more, the next request goes to the next of them (RFC 3263 §4.3). True if there
+    /// is one that was not asked in this round.
+    pub(crate) fn hop_unavailable(&mut self, hop: &Hop, remote: SocketAddr) -> bool {
+        let Some(slot) = self.hops.get_mut(hop) else {
+            return false;
+        };
+        let Some(reached) = slot.reached() else {
+            return true;
+        };
+        let (flow, servers) = (reached.flow, reached.peers.len());
+        if servers < 2 {
+            return false;
+        }
+        // another call may have moved on already
+        if flow.remote != remote {
+            return true;
+        }
+        slot.attempt += 1;
+        slot.state = HopState::Failed {
+            until: Instant::ZERO,
+            why: "503".into(),
+        };
+        let more = !slot.attempt.is_multiple_of(servers);
+        // what carries a call or a registration stays
+        if flow.transport.is_reliable() && !self.uses_flow(&flow) {
+            self.streams.remove(&flow);
+            self.out.push_back(Output::Close { flow });
+        }
+        more
     }
 
     /// A connection is gone: hops forget it, and registrations over it are made again.

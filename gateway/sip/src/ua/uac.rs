@@ -11,7 +11,7 @@ use super::call::{Acks, Call, Dialing, EarlySession, NIL_SESSION, Phase};
 use super::dialog::Dialog;
 use super::headers::{ALLOW, SDP, reason};
 use super::hop::{Hop, HopState, Reached};
-use super::hops::Reach;
+use super::hops::{HopSlot, Reach};
 use super::identity;
 use super::manner;
 use super::outcome::cause_of;
@@ -29,6 +29,8 @@ const VIA_ROOM: usize = 110;
 const NO_TCP: Duration = Duration::from_secs(600);
 /// Challenges answered in one call.
 const MOST_AUTHS: u8 = 4;
+/// Servers of one name that are asked in one call.
+const MOST_SERVERS: usize = 4;
 /// 422s followed in one call: each hop on the way may ask for more.
 const MOST_INTERVALS: u8 = 3;
 
@@ -133,9 +135,11 @@ impl UserAgent {
             display,
             intervals: 0,
             manner,
+            patience,
             rang: false,
             referred: None,
             seq: 0,
+            servers: 0,
             tag: self.new_tag(),
             target: target.clone(),
         };
@@ -225,7 +229,8 @@ impl UserAgent {
         let Phase::Reaching { offer } = &mut call.phase else {
             return;
         };
-        match offer.take() {
+        // without a flow to go back to, it was for another server
+        match offer.take().filter(|_| call.flow.is_some()) {
             Some(offer) => {
                 // TCP was wanted only for the size: RFC 3261 §18.1.1 lets us go back to UDP.
                 if let Some(slot) = self.hops.get_mut(&call.hop) {
@@ -485,6 +490,7 @@ impl UserAgent {
             200..=299 => self.invite_accepted(now, &mut invite, &response, current),
             422 if current => self.interval_refused(now, &invite, &response),
             401 | 407 if current => self.invite_challenged(now, &invite, &response),
+            503 if current && self.invite_elsewhere(now, &invite) => {}
             code if current => {
                 let rang = self
                     .calls
@@ -500,6 +506,43 @@ impl UserAgent {
         }
         // Repeated answers may come until the transaction is over.
         self.uses.insert(tx, Use::Invite(invite));
+    }
+
+    /// A server is overloaded or down for maintenance: the next one of its name is asked (RFC 3263 §4.3, RFC 3261 §21.5.4).
+    /// False if there is none.
+    fn invite_elsewhere(&mut self, now: Instant, invite: &InviteUse) -> bool {
+        let leg = invite.leg;
+        let Some(call) = self.calls.get(&leg) else {
+            return false;
+        };
+        // a long request went by TCP to an address; the name has the others
+        let of = call.account.as_ref().and_then(|id| self.accounts.get(id));
+        let hop = of.map_or_else(|| call.hop.clone(), |account| account.params.hop.clone());
+        let servers = self.hops.get(&hop).and_then(HopSlot::reached);
+        let servers = servers.map_or(MOST_SERVERS, |reached| reached.peers.len().min(MOST_SERVERS));
+        let Some(call) = self.calls.get_mut(&leg) else {
+            return false;
+        };
+        let Some(dialing) = call.dialing.as_mut() else {
+            return false;
+        };
+        if dialing.rang || dialing.servers + 1 >= servers {
+            return false;
+        }
+        dialing.servers += 1;
+        dialing.answer_by = dialing.patience.map(|patience| now + patience);
+        call.flow = None;
+        call.hop = hop.clone();
+        call.phase = Phase::Reaching {
+            offer: Some(invite.request.body.clone()),
+        };
+        self.hop_unavailable(&hop, invite.flow.remote);
+        match self.reach(now, &hop, true) {
+            Reach::Failed(why) => self.over(leg, Cause::Unreachable, why),
+            Reach::Up(reached) => self.call_flow_up(now, leg, &reached),
+            Reach::Wait => {}
+        }
+        true
     }
 
     fn invite_challenged(&mut self, now: Instant, invite: &InviteUse, response: &Response) {

@@ -1,6 +1,7 @@
 //! Reaching hops, sharing their flows, and noticing that one is gone.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use gateway_core::{AccountId, Instant, LegId};
 
@@ -9,10 +10,14 @@ use super::account::Phase;
 use super::backoff::Backoff;
 use super::hop::{Hop, HopState, Reached};
 use super::types::Output;
-use crate::Flow;
+use crate::{Flow, Transport, needs_stream};
 
 /// Hops remembered beside those of accounts: direct targets, and TCP for long requests.
 const MOST: usize = 256;
+/// Room that Via takes in a request that has none yet, bytes.
+const VIA_ROOM: usize = 110;
+/// A PBX that does not take TCP for a long request is not asked again for so long.
+const NO_TCP: Duration = Duration::from_secs(600);
 
 /// A hop and its history.
 #[derive(Debug)]
@@ -65,6 +70,31 @@ impl UserAgent {
             hop: hop.clone(),
         });
         Reach::Wait
+    }
+
+    /// Where a request of so many bytes without Via has room: the flow itself, or TCP to the same place if that is not known
+    /// to be refused (RFC 3261 §18.1.1). As an error the hop that is to be waited for.
+    pub(crate) fn with_room(&mut self, now: Instant, len: usize, flow: Flow) -> Result<Flow, Hop> {
+        if flow.transport != Transport::Udp || !needs_stream(len + VIA_ROOM) {
+            return Ok(flow);
+        }
+        let (host, port) = (flow.remote.ip().into(), Some(flow.remote.port()));
+        let tcp = Hop::new(&host, port, Transport::Tcp, self.params.direct_trust);
+        match self.reach(now, &tcp, false) {
+            Reach::Failed(_) => Ok(flow),
+            Reach::Up(reached) => Ok(reached.flow),
+            Reach::Wait => Err(tcp),
+        }
+    }
+
+    /// TCP was wanted for the size of a request, and is refused.
+    pub(crate) fn no_room(&mut self, now: Instant, tcp: &Hop, why: &str) {
+        if let Some(slot) = self.hops.get_mut(tcp) {
+            slot.state = HopState::Failed {
+                until: now + NO_TCP,
+                why: why.to_owned(),
+            };
+        }
     }
 
     fn forget_hops(&mut self, now: Instant) {

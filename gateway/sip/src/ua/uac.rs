@@ -1,7 +1,5 @@
 //! Outgoing calls (RFC 3261 §13.2): INVITE, its forks, CANCEL, and the races between them.
 
-use std::time::Duration;
-
 use gateway_core::{AccountId, Cause, Instant, LegId};
 
 use super::UserAgent;
@@ -10,7 +8,7 @@ use super::agent::Use;
 use super::call::{Acks, Call, Dialing, EarlySession, NIL_SESSION, Phase};
 use super::dialog::Dialog;
 use super::headers::{ALLOW, SDP, reason};
-use super::hop::{Hop, HopState, Reached};
+use super::hop::{Hop, Reached};
 use super::hops::{HopSlot, Reach};
 use super::identity;
 use super::manner;
@@ -21,12 +19,8 @@ use super::registration::contact_uri;
 use super::timer::{confirmed, min_se};
 use super::types::{CallOutput, OutgoingCall};
 use crate::transaction::TransactionId;
-use crate::{Aor, Flow, HeaderName, Method, NameAddr, Request, Response, Transport, Uri, needs_stream};
+use crate::{Aor, Flow, HeaderName, Method, NameAddr, Request, Response, Uri};
 
-/// Room that Via takes in a request that has none yet, bytes.
-const VIA_ROOM: usize = 110;
-/// A PBX that does not take TCP for a long request is not asked again for so long.
-const NO_TCP: Duration = Duration::from_secs(600);
 /// Challenges answered in one call.
 const MOST_AUTHS: u8 = 4;
 /// Servers of one name that are asked in one call.
@@ -233,12 +227,8 @@ impl UserAgent {
         match offer.take().filter(|_| call.flow.is_some()) {
             Some(offer) => {
                 // TCP was wanted only for the size: RFC 3261 §18.1.1 lets us go back to UDP.
-                if let Some(slot) = self.hops.get_mut(&call.hop) {
-                    slot.state = HopState::Failed {
-                        until: now + NO_TCP,
-                        why: why.to_owned(),
-                    };
-                }
+                let hop = call.hop.clone();
+                self.no_room(now, &hop, why);
                 self.invite(now, leg, offer, true);
             }
             None => self.over(leg, Cause::Unreachable, why),
@@ -263,25 +253,17 @@ impl UserAgent {
             self.over(leg, Cause::Unreachable, "no connection");
             return;
         };
-        let long = needs_stream(request.to_bytes().len() + VIA_ROOM);
-        if long && !settled && flow.transport == Transport::Udp {
-            let trust = self.params.direct_trust;
-            let tcp = Hop::new(
-                &flow.remote.ip().into(),
-                Some(flow.remote.port()),
-                Transport::Tcp,
-                trust,
-            );
-            match self.reach(now, &tcp, false) {
-                Reach::Failed(_) => {}
-                Reach::Up(reached) => {
+        if !settled {
+            match self.with_room(now, request.to_bytes().len(), flow) {
+                Ok(roomy) if roomy == flow => {}
+                Ok(roomy) => {
                     if let Some(call) = self.calls.get_mut(&leg) {
-                        call.flow = Some(reached.flow);
+                        call.flow = Some(roomy);
                     }
                     self.invite(now, leg, sdp, true);
                     return;
                 }
-                Reach::Wait => {
+                Err(tcp) => {
                     if let Some(call) = self.calls.get_mut(&leg) {
                         call.hop = tcp;
                         call.phase = Phase::Reaching { offer: Some(sdp) };

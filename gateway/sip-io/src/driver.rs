@@ -37,12 +37,15 @@ use crate::{
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// Time for BYE and deregistration at the end.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(2);
-/// A connection that someone opened to us and that carries no call is closed after so long without a message.
+/// A connection that someone opened to us and that carries no call is closed after so long without a word; empty lines
+/// are words of those we know only.
 const IDLE: Duration = Duration::from_secs(60);
+/// The same for a stranger's before its first whole message.
+const FIRST_WORD: Duration = Duration::from_secs(8);
 /// Packets of others at the ports of a call from which on they are told: some stray ones are late.
 const FLOOD: u64 = 1_000;
 /// Time between two looks for idle connections.
-const SWEEP: Duration = Duration::from_secs(10);
+const SWEEP: Duration = Duration::from_secs(2);
 /// Time between two tries to open what does not listen.
 const OPEN_AGAIN: Duration = Duration::from_secs(3);
 /// Waiting events beyond which nothing more is taken from the network: whoever reads them comes first.
@@ -86,9 +89,18 @@ fn way(flow: &Flow, sent: bool) -> Way {
     }
 }
 
+/// A connection that someone opened to us.
+struct Guest {
+    /// The last whole message; `None` before the first one.
+    heard: Option<Instant>,
+    /// Since when there was nothing, not even an empty line.
+    quiet_since: Instant,
+    since: Instant,
+}
+
 /// See the [module](self).
 pub(crate) struct Driver {
-    accepted: BTreeMap<Flow, Instant>,
+    accepted: BTreeMap<Flow, Guest>,
     /// Events for which the channel had no room.
     backlog: VecDeque<SipEvent>,
     /// Since when somebody waits for the first INVITE of the ring that began last.
@@ -458,7 +470,12 @@ impl Driver {
     fn net_event(&mut self, now: Instant, event: NetEvent) {
         match event {
             NetEvent::Accepted { flow, writer } => {
-                self.accepted.insert(flow, now);
+                let guest = Guest {
+                    heard: None,
+                    quiet_since: now,
+                    since: now,
+                };
+                self.accepted.insert(flow, guest);
                 self.net.keep(flow, writer);
             }
             NetEvent::Closed { flow, why } => {
@@ -484,18 +501,25 @@ impl Driver {
                 }
                 self.ua.handle_connected(now, &hop, result);
             }
+            NetEvent::Stranger { source } => self.ua.note_silent_stranger(now, source),
             NetEvent::Unreachable { remote } => {
                 tracing::debug!(%remote, "nobody takes datagrams there");
                 self.ua.handle_unreachable(now, remote);
             }
             NetEvent::Received { flow, bytes } => {
-                if let Some(seen) = self.accepted.get_mut(&flow) {
-                    *seen = now;
-                }
                 // Bodies hold digits and keys; the start line is enough to find the message in a capture.
                 tracing::trace!(?flow, line = %start_line(&bytes), "received");
                 self.trace.sip(&way(&flow, false), &bytes);
+                let before = self.ua.stats().received;
                 self.ua.handle_received(now, flow, &bytes);
+                if let Some(guest) = self.accepted.get_mut(&flow) {
+                    guest.quiet_since = now;
+                    if self.ua.stats().received > before {
+                        guest.heard = Some(now);
+                        self.net.heard(&flow, now);
+                        self.net.set_used(&flow, self.ua.uses_flow(&flow));
+                    }
+                }
             }
         }
     }
@@ -834,16 +858,27 @@ impl Driver {
 
     /// Closes connections of others that carry nothing.
     fn sweep(&mut self, now: Instant) {
-        let idle: Vec<Flow> = self
-            .accepted
-            .iter()
-            .filter(|(flow, seen)| now.since(**seen) >= IDLE && !self.ua.uses_flow(flow))
-            .map(|(flow, _)| *flow)
-            .collect();
-        for flow in idle {
+        let mut idle = Vec::new();
+        for (flow, guest) in &self.accepted {
+            let used = self.ua.uses_flow(flow);
+            self.net.set_used(flow, used);
+            let known = self.known.contains(&flow.remote.ip().to_canonical());
+            let over = match guest.heard.filter(|_| !known) {
+                Some(heard) => now.since(heard) >= IDLE,
+                None if known => now.since(guest.quiet_since) >= IDLE,
+                None => now.since(guest.since) >= FIRST_WORD,
+            };
+            if over && !used {
+                idle.push((*flow, !known && guest.heard.is_none()));
+            }
+        }
+        for (flow, silent) in idle {
             self.accepted.remove(&flow);
             self.net.abort(&flow);
             self.ua.handle_closed(now, flow, "idle");
+            if silent {
+                self.ua.note_silent_stranger(now, flow.remote.ip());
+            }
         }
     }
 }

@@ -78,6 +78,6 @@ pub struct SipStats {
     pub received: u64,
     /// Messages sent.
     pub sent: u64,
-    /// Requests from strangers.
+    /// Requests from strangers, and connections of theirs over which nothing was said.
     pub strangers: u64,
 }

@@ -568,6 +568,62 @@ async fn connections_of_one_source_are_bounded_and_keep_alives_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_that_hold_connections_keep_no_listed_peer_out_and_are_told() {
+    let mut door = Phone::start(params(41_800, Srtp::Off), 440.0, 1000.0).await;
+    let port = door.port(Transport::Tcp).await;
+    let mut crowd = Vec::new();
+    for n in 0..80_u8 {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        let from = Ipv4Addr::new(127, 0, 0, 2 + n / 8);
+        socket.bind((from, 0).into()).expect("loopback is a /8");
+        crowd.push(
+            socket
+                .connect((LOOPBACK, port).into())
+                .await
+                .expect("the backlog"),
+        );
+    }
+    let pong = async |stream: &mut tokio::net::TcpStream| {
+        stream.write_all(b"\r\n\r\n").await.expect("sent");
+        let mut pong = [0; 2];
+        tokio::time::timeout(LIMIT, stream.read_exact(&mut pong))
+            .await
+            .expect("a pong in time")
+            .expect("a pong");
+    };
+    let mut listed = tokio::net::TcpStream::connect((LOOPBACK, port))
+        .await
+        .expect("accepted");
+    pong(&mut listed).await;
+    // whoever came last made those before him leave
+    pong(crowd.last_mut().expect("80")).await;
+    let SipEvent::Stranger(report) = door.next().await else {
+        panic!("no stranger");
+    };
+    assert_eq!(report.method, "connection");
+    assert!(door.handle.stats().await.expect("runs").dropped >= 48);
+    // empty lines keep nobody's seat
+    let (mut reader, mut writer) = crowd.pop().expect("80").into_split();
+    let lines = async {
+        while writer.write_all(b"\r\n\r\n").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let end = async {
+        let mut rest = Vec::new();
+        // By end or by reset.
+        let _ = reader.read_to_end(&mut rest).await;
+    };
+    tokio::select! {
+        () = lines => {}
+        () = end => {}
+        () = tokio::time::sleep(LIMIT) => panic!("still open"),
+    }
+    pong(&mut listed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reload_starts_and_stops_accounts_and_refuses_other_ports() {
     let first = params(41_360, Srtp::Off);
     let mut door = Phone::start(first.clone(), 440.0, 1000.0).await;

@@ -550,7 +550,7 @@ events! {
         /// Somebody sends SIP requests whom the gateway does not know: they are refused. Told for the first request of a source, then
         /// once an hour while there are more.
         Stranger = "stranger" {
-            /// Method of the last one, or `unreadable`.
+            /// Method of the last one, or `unreadable`, or `connection`: one that was opened and said nothing.
             method: String,
             /// From which address, or `others` for more than 128 at a time.
             from: String,

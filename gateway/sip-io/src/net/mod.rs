@@ -4,6 +4,7 @@
 mod icmp;
 mod limit;
 mod resolve;
+mod seats;
 mod stream;
 pub(crate) mod tls;
 mod udp;
@@ -16,23 +17,20 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway_core::Clock;
+use gateway_core::{Clock, Instant};
 use gateway_sip::ua::{Hop, Reached, TrustId};
 use gateway_sip::{Flow, FlowId, Transport};
 use rustls::ClientConfig;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use self::resolve::Resolver;
+use self::seats::SharedSeats;
 use self::udp::Udp;
 use crate::{SipError, SipParams, TlsListener, TlsTrust};
 
 /// Messages that may wait for one slow connection; a connection that falls further behind is closed.
 const OUTBOX: usize = 64;
-/// Connections that may be open at the same time because someone else opened them.
-const MOST_ACCEPTED: usize = 64;
-/// The same from one address.
-const MOST_PER_SOURCE: usize = 8;
 /// Longest time for one connect with its TLS handshake.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 
@@ -49,6 +47,8 @@ pub(crate) enum NetEvent {
     },
     /// Bytes of a connection, or one datagram.
     Received { flow: Flow, bytes: Bytes },
+    /// A connection of a stranger was not taken, or ended to make room, before it said a word.
+    Stranger { source: IpAddr },
     /// The network says that no datagram of ours arrives there (ICMP).
     Unreachable { remote: SocketAddr },
 }
@@ -60,7 +60,7 @@ pub(crate) struct Writer {
     task: JoinHandle<()>,
 }
 
-/// Addresses that are never taken for strangers by the datagram limit.
+/// Addresses that are never taken for strangers by the limits of datagrams and connections.
 pub(crate) type Known = Arc<RwLock<BTreeSet<IpAddr>>>;
 
 /// Counts what limits threw away.
@@ -87,8 +87,8 @@ pub(crate) struct Net {
     /// Listeners that could not be opened so far.
     missing: Vec<Listener>,
     next_conn: Arc<AtomicU64>,
-    permits: Arc<Semaphore>,
     resolver: Arc<Resolver>,
+    seats: SharedSeats,
     trusts: Vec<(TlsTrust, Arc<ClientConfig>)>,
     /// Which of them trust nobody, as their file could not be read.
     unread: Vec<usize>,
@@ -113,8 +113,8 @@ impl Net {
             listeners: Vec::new(),
             missing: missing.collect(),
             next_conn: Arc::new(AtomicU64::new(1)),
-            permits: Arc::new(Semaphore::new(MOST_ACCEPTED)),
             resolver: Arc::new(Resolver::default()),
+            seats: SharedSeats::default(),
             trusts: Vec::new(),
             udp: Vec::new(),
             unread: Vec::new(),
@@ -191,9 +191,9 @@ impl Net {
             dropped: Arc::clone(&self.dropped),
             dscp: self.dscp,
             events: self.events.clone(),
+            known: Arc::clone(&self.known),
             next_conn: Arc::clone(&self.next_conn),
-            per_source: MOST_PER_SOURCE,
-            permits: Arc::clone(&self.permits),
+            seats: Arc::clone(&self.seats),
         };
         let (local, task) = door
             .clone()
@@ -244,9 +244,21 @@ impl Net {
         Ok(())
     }
 
-    /// Who is not a stranger to the datagram limit.
+    /// Who is not a stranger to the limits.
     pub(crate) fn set_known(&self, known: BTreeSet<IpAddr>) {
         *self.known.write().expect("no holder of this lock panics") = known;
+    }
+
+    /// A whole message came over a connection that someone opened to us.
+    pub(crate) fn heard(&self, flow: &Flow, now: Instant) {
+        let mut seats = self.seats.lock().expect("no holder of this lock panics");
+        seats.heard(flow.id, now);
+    }
+
+    /// Whether such a connection carries a call or a registration: then it makes room for nobody.
+    pub(crate) fn set_used(&self, flow: &Flow, used: bool) {
+        let mut seats = self.seats.lock().expect("no holder of this lock panics");
+        seats.set_used(flow.id, used);
     }
 
     /// What limits threw away so far.

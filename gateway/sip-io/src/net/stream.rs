@@ -1,10 +1,9 @@
 //! TCP and TLS: connections we open, and the door for those that others open.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -14,12 +13,13 @@ use rustls_pki_types::ServerName;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use super::seats::{Found, Seat, SharedSeats};
 use super::udp::mark;
-use super::{Dropped, NetEvent, OUTBOX, Writer};
+use super::{Dropped, Known, NetEvent, OUTBOX, Writer};
 
 /// Longest time one message may take to be written before the peer counts as gone.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
@@ -66,9 +66,9 @@ pub(super) async fn connect(
                 .connect(name, stream)
                 .await
                 .map_err(|error| untrusted(error, remote))?;
-            run(stream, flow, events.clone(), ())
+            run(stream, flow, events.clone(), None)
         }
-        None => run(stream, flow, events.clone(), ()),
+        None => run(stream, flow, events.clone(), None),
     };
     Ok((flow, writer))
 }
@@ -91,11 +91,10 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
-/// Starts the task of one connection. `held` lives as long as it.
-fn run<S, H>(stream: S, flow: Flow, events: mpsc::Sender<NetEvent>, held: H) -> Writer
+/// Starts the task of one connection; `seat` of one that somebody opened to us.
+fn run<S>(stream: S, flow: Flow, events: mpsc::Sender<NetEvent>, seat: Option<Seat>) -> Writer
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
-    H: Send + 'static,
 {
     let (outbox, mut queue) = mpsc::channel::<Bytes>(OUTBOX);
     let (start, started) = oneshot::channel::<()>();
@@ -138,12 +137,20 @@ where
             let _ = tokio::time::timeout(WRITE_LIMIT, writer.shutdown()).await;
             "closed by us".to_owned()
         };
+        let leave = async {
+            match &seat {
+                Some(seat) => seat.leave.notified().await,
+                None => std::future::pending().await,
+            }
+            "it made room for another".to_owned()
+        };
         let why = tokio::select! {
             why = read => why,
             why = write => why,
+            why = leave => why,
         };
         let _ = events.send(NetEvent::Closed { flow, why }).await;
-        drop(held);
+        drop(seat);
     });
     Writer {
         outbox,
@@ -159,31 +166,9 @@ pub(super) struct Door {
     pub(super) dropped: Dropped,
     pub(super) dscp: u8,
     pub(super) events: mpsc::Sender<NetEvent>,
+    pub(super) known: Known,
     pub(super) next_conn: Arc<AtomicU64>,
-    pub(super) per_source: usize,
-    pub(super) permits: Arc<Semaphore>,
-}
-
-/// Connections per source address.
-type Sources = Arc<Mutex<BTreeMap<IpAddr, usize>>>;
-
-/// One connection's share of the limits, given back on drop.
-struct Seat {
-    _permit: tokio::sync::OwnedSemaphorePermit,
-    source: IpAddr,
-    sources: Sources,
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut sources = self.sources.lock().expect("no holder of this lock panics");
-        if let Some(count) = sources.get_mut(&self.source) {
-            *count -= 1;
-            if *count == 0 {
-                sources.remove(&self.source);
-            }
-        }
-    }
+    pub(super) seats: SharedSeats,
 }
 
 impl Door {
@@ -205,36 +190,53 @@ impl Door {
         Ok((local, tokio::spawn(self.serve(listener))))
     }
 
-    fn seat(&self, source: IpAddr, sources: &Sources) -> Option<Seat> {
-        let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
-        let mut table = sources.lock().expect("no holder of this lock panics");
-        let count = table.entry(source).or_default();
-        if *count >= self.per_source {
+    fn seat(&self, id: FlowId, source: IpAddr) -> Option<Seat> {
+        let found = {
+            let known = self.known.read().expect("no holder of this lock panics");
+            let mut seats = self.seats.lock().expect("no holder of this lock panics");
+            seats.take(id, source, &known)
+        };
+        let Some(Found { leave, removed }) = found else {
+            self.turned_away(source);
             return None;
+        };
+        if let Some(removed) = removed {
+            self.turned_away(removed);
         }
-        *count += 1;
         Some(Seat {
-            _permit: permit,
-            source,
-            sources: Arc::clone(sources),
+            id,
+            leave,
+            seats: Arc::clone(&self.seats),
         })
     }
 
+    fn turned_away(&self, source: IpAddr) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+        self.tell_stranger(source);
+    }
+
+    fn tell_stranger(&self, source: IpAddr) {
+        let known = self.known.read().expect("no holder of this lock panics");
+        if !known.contains(&source.to_canonical()) {
+            // A driver that is so far behind has heard of enough of them; the counter has all.
+            let _ = self.events.try_send(NetEvent::Stranger { source });
+        }
+    }
+
     async fn serve(self, listener: TcpListener) {
-        let sources = Sources::default();
         loop {
             let Ok((stream, remote)) = listener.accept().await else {
                 // Out of file descriptors: wait for some to come back instead of spinning.
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
-            let Some(seat) = self.seat(remote.ip(), &sources) else {
-                self.dropped.fetch_add(1, Ordering::Relaxed);
+            let id = FlowId(self.next_conn.fetch_add(1, Ordering::Relaxed));
+            let Some(seat) = self.seat(id, remote.ip()) else {
                 continue;
             };
             let Ok(local) = stream.local_addr() else { continue };
             let flow = Flow {
-                id: FlowId(self.next_conn.fetch_add(1, Ordering::Relaxed)),
+                id,
                 local,
                 transport: if self.config.is_some() {
                     Transport::Tls
@@ -248,16 +250,23 @@ impl Door {
             }
             let events = self.events.clone();
             let config = self.config.clone();
+            let door = self.clone();
             tokio::spawn(async move {
                 let writer = match config {
                     Some(config) => {
                         let shake = TlsAcceptor::from(config).accept(stream);
-                        match tokio::time::timeout(HANDSHAKE_LIMIT, shake).await {
-                            Ok(Ok(stream)) => run(stream, flow, events.clone(), seat),
-                            Ok(Err(_)) | Err(_) => return,
+                        let leave = Arc::clone(&seat.leave);
+                        let shaken = tokio::select! {
+                            shaken = tokio::time::timeout(HANDSHAKE_LIMIT, shake) => shaken,
+                            () = leave.notified() => return,
+                        };
+                        match shaken {
+                            Ok(Ok(stream)) => run(stream, flow, events.clone(), Some(seat)),
+                            Ok(Err(_)) => return door.tell_stranger(remote.ip()),
+                            Err(_) => return door.turned_away(remote.ip()),
                         }
                     }
-                    None => run(stream, flow, events.clone(), seat),
+                    None => run(stream, flow, events.clone(), Some(seat)),
                 };
                 // Without a driver the writer is dropped, and with it the connection.
                 let _ = events.send(NetEvent::Accepted { flow, writer }).await;

@@ -220,10 +220,16 @@ impl UserAgent {
         self.accounts.iter().map(|(id, account)| (id, account.reg.state))
     }
 
-    /// Addresses of account hops and direct peers: whose datagrams are no strangers'.
+    /// Addresses of account hops and direct peers: whose datagrams and connections are no strangers'. Those of an account
+    /// stay known while its server is not reached: it may be back before we notice.
     pub fn known_addresses(&self) -> impl Iterator<Item = std::net::IpAddr> {
         let hops = self.hops.values().filter_map(HopSlot::reached);
         hops.flat_map(|reached| reached.peers.iter().copied())
+            .chain(
+                self.accounts
+                    .values()
+                    .flat_map(|account| account.peers.iter().copied()),
+            )
             .chain(self.params.direct_peers.iter().copied())
     }
 
@@ -530,9 +536,17 @@ impl UserAgent {
         early.any(|early| early.dialog.takes(request)).then_some(*tx)
     }
 
+    /// A stranger had a connection to us, or wanted one, and said nothing over it.
+    pub fn note_silent_stranger(&mut self, now: Instant, source: std::net::IpAddr) {
+        self.note_source(now, source, "connection");
+    }
+
     fn note_stranger(&mut self, now: Instant, flow: Flow, method: &str) {
-        let source = flow.remote.ip().to_canonical();
-        let first = self.strangers.note(now, source, method);
+        self.note_source(now, flow.remote.ip(), method);
+    }
+
+    fn note_source(&mut self, now: Instant, source: std::net::IpAddr, method: &str) {
+        let first = self.strangers.note(now, source.to_canonical(), method);
         self.tell_strangers(first);
     }
 

@@ -69,10 +69,14 @@ pub(crate) struct Dialing {
     /// 422s followed so far.
     pub(crate) intervals: u8,
     pub(crate) manner: Manner,
+    /// How long the first response may take.
+    pub(crate) patience: Option<Duration>,
     pub(crate) rang: bool,
     /// Who wants this call (RFC 3892), and in place of which dialog (RFC 3891).
     pub(crate) referred: Option<Referred>,
     pub(crate) seq: u32,
+    /// Servers that answered 503 so far.
+    pub(crate) servers: usize,
     pub(crate) tag: String,
     /// Request-URI and To.
     pub(crate) target: Uri,

@@ -1,5 +1,8 @@
 //! Reaching hops, sharing their flows, and noticing that one is gone.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use gateway_core::{AccountId, Instant, LegId};
 
 use super::UserAgent;
@@ -7,10 +10,14 @@ use super::account::Phase;
 use super::backoff::Backoff;
 use super::hop::{Hop, HopState, Reached};
 use super::types::Output;
-use crate::Flow;
+use crate::{Flow, Transport, needs_stream};
 
 /// Hops remembered beside those of accounts: direct targets, and TCP for long requests.
 const MOST: usize = 256;
+/// Room that Via takes in a request that has none yet, bytes.
+const VIA_ROOM: usize = 110;
+/// A PBX that does not take TCP for a long request is not asked again for so long.
+const NO_TCP: Duration = Duration::from_secs(600);
 
 /// A hop and its history.
 #[derive(Debug)]
@@ -63,6 +70,31 @@ impl UserAgent {
             hop: hop.clone(),
         });
         Reach::Wait
+    }
+
+    /// Where a request of so many bytes without Via has room: the flow itself, or TCP to the same place if that is not known
+    /// to be refused (RFC 3261 §18.1.1). As an error the hop that is to be waited for.
+    pub(crate) fn with_room(&mut self, now: Instant, len: usize, flow: Flow) -> Result<Flow, Hop> {
+        if flow.transport != Transport::Udp || !needs_stream(len + VIA_ROOM) {
+            return Ok(flow);
+        }
+        let (host, port) = (flow.remote.ip().into(), Some(flow.remote.port()));
+        let tcp = Hop::new(&host, port, Transport::Tcp, self.params.direct_trust);
+        match self.reach(now, &tcp, false) {
+            Reach::Failed(_) => Ok(flow),
+            Reach::Up(reached) => Ok(reached.flow),
+            Reach::Wait => Err(tcp),
+        }
+    }
+
+    /// TCP was wanted for the size of a request, and is refused.
+    pub(crate) fn no_room(&mut self, now: Instant, tcp: &Hop, why: &str) {
+        if let Some(slot) = self.hops.get_mut(tcp) {
+            slot.state = HopState::Failed {
+                until: now + NO_TCP,
+                why: why.to_owned(),
+            };
+        }
     }
 
     fn forget_hops(&mut self, now: Instant) {
@@ -152,6 +184,37 @@ impl UserAgent {
                 },
             );
         }
+    }
+
+    /// A server answered 503. If its name has more, the next request goes to the next of them (RFC 3263 §4.3). True if there
+    /// is one that was not asked in this round.
+    pub(crate) fn hop_unavailable(&mut self, hop: &Hop, remote: SocketAddr) -> bool {
+        let Some(slot) = self.hops.get_mut(hop) else {
+            return false;
+        };
+        let Some(reached) = slot.reached() else {
+            return true;
+        };
+        let (flow, servers) = (reached.flow, reached.peers.len());
+        if servers < 2 {
+            return false;
+        }
+        // another call may have moved on already
+        if flow.remote != remote {
+            return true;
+        }
+        slot.attempt += 1;
+        slot.state = HopState::Failed {
+            until: Instant::ZERO,
+            why: "503".into(),
+        };
+        let more = !slot.attempt.is_multiple_of(servers);
+        // what carries a call or a registration stays
+        if flow.transport.is_reliable() && !self.uses_flow(&flow) {
+            self.streams.remove(&flow);
+            self.out.push_back(Output::Close { flow });
+        }
+        more
     }
 
     /// A connection is gone: hops forget it, and registrations over it are made again.

@@ -23,6 +23,8 @@ pub const MOST_TEXT: usize = 1300;
 const TEXT: &str = "text/plain";
 /// Texts of ours on their way.
 const MOST_SENDING: usize = 16;
+/// Room that the answer to a challenge takes in a request, bytes.
+const AUTH_ROOM: usize = 300;
 /// Challenges answered for one text.
 const MOST_AUTHS: u8 = 2;
 /// Texts that are taken of one source within [`SPAN_S`]: more are refused with 503.
@@ -249,6 +251,14 @@ impl UserAgent {
             .with(HeaderName::CSeq, "1 MESSAGE")
             .with_body("text/plain;charset=utf-8", message.text.clone());
         let request = self.named(request);
+        let room = if message.account.is_some() { AUTH_ROOM } else { 0 };
+        let flow = match self.with_room(now, request.to_bytes().len() + room, flow) {
+            Ok(flow) => flow,
+            Err(tcp) => {
+                self.texts.push((tcp, message));
+                return Ok(());
+            }
+        };
         self.post(
             now,
             Sending {
@@ -269,13 +279,28 @@ impl UserAgent {
             let id = message.id;
             let result = match result {
                 Ok(()) => self.start_message(now, message),
-                Err(why) => Err(why.to_owned()),
+                Err(why) if self.leads_to(&message, hop) => Err(why.to_owned()),
+                // it was only for the size: then UDP has to do
+                Err(why) => {
+                    self.no_room(now, hop, why);
+                    self.start_message(now, message)
+                }
             };
             if let Err(why) = result {
                 self.out
                     .push_back(super::Output::Message(MessageOutput::Failed { id, why }));
             }
         }
+    }
+
+    /// True if a text has no other way than this hop.
+    fn leads_to(&self, message: &OutgoingMessage, hop: &Hop) -> bool {
+        let target = Aor::complete(&message.target, None).map(Aor::into_uri);
+        message.account.is_none()
+            && target.is_ok_and(|uri| {
+                uri.as_sip()
+                    .is_some_and(|sip| Hop::of_uri(sip, self.params.direct_trust) == *hop)
+            })
     }
 
     fn post(&mut self, now: Instant, mut sending: Sending) -> Result<(), String> {

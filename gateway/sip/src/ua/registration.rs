@@ -245,7 +245,18 @@ impl UserAgent {
             return;
         };
         let mut wait = account.reg.backoff.next(&mut self.rng);
-        if let Some(seconds) = response.headers.leading_number(&HeaderName::RetryAfter) {
+        let unavailable = account.reg.flow.take_if(|_| response.code() == 503);
+        let hop = account.params.hop.clone();
+        let elsewhere = unavailable.is_some_and(|flow| self.hop_unavailable(&hop, flow.remote));
+        let Some(account) = self.accounts.get_mut(id) else {
+            return;
+        };
+        // what one server asks for is nothing to the next one
+        if let Some(seconds) = response
+            .headers
+            .leading_number(&HeaderName::RetryAfter)
+            .filter(|_| !elsewhere)
+        {
             wait = wait.max(Duration::from_secs(u64::from(seconds).min(3600)));
         }
         account.reg.attempts.retain(|at| now.since(*at) < WINDOW);

@@ -151,7 +151,7 @@ pub enum Output {
     Stranger {
         /// Requests of this source since the last report.
         count: u64,
-        /// Method of the last one.
+        /// Method of the last one, `unreadable`, or `connection` if nothing was said over it.
         method: String,
         /// Where they came from; `None`: from more sources than are told apart.
         source: Option<IpAddr>,
@@ -302,6 +302,6 @@ pub struct UaStats {
     pub received: u64,
     /// Messages sent.
     pub sent: u64,
-    /// Requests from strangers.
+    /// Requests from strangers, and connections of theirs over which nothing was said.
     pub strangers: u64,
 }

@@ -1,7 +1,5 @@
 //! Outgoing calls (RFC 3261 §13.2): INVITE, its forks, CANCEL, and the races between them.
 
-use std::time::Duration;
-
 use gateway_core::{AccountId, Cause, Instant, LegId};
 
 use super::UserAgent;
@@ -10,8 +8,8 @@ use super::agent::Use;
 use super::call::{Acks, Call, Dialing, EarlySession, NIL_SESSION, Phase};
 use super::dialog::Dialog;
 use super::headers::{ALLOW, SDP, reason};
-use super::hop::{Hop, HopState, Reached};
-use super::hops::Reach;
+use super::hop::{Hop, Reached};
+use super::hops::{HopSlot, Reach};
 use super::identity;
 use super::manner;
 use super::outcome::cause_of;
@@ -21,14 +19,12 @@ use super::seen::contact_uri;
 use super::timer::{confirmed, min_se};
 use super::types::{CallOutput, OutgoingCall};
 use crate::transaction::TransactionId;
-use crate::{Aor, Flow, HeaderName, Method, NameAddr, Request, Response, Transport, Uri, needs_stream};
+use crate::{Aor, Flow, HeaderName, Method, NameAddr, Request, Response, Uri};
 
-/// Room that Via takes in a request that has none yet, bytes.
-const VIA_ROOM: usize = 110;
-/// A PBX that does not take TCP for a long request is not asked again for so long.
-const NO_TCP: Duration = Duration::from_secs(600);
 /// Challenges answered in one call.
 const MOST_AUTHS: u8 = 4;
+/// Servers of one name that are asked in one call.
+const MOST_SERVERS: usize = 4;
 /// 422s followed in one call: each hop on the way may ask for more.
 const MOST_INTERVALS: u8 = 3;
 
@@ -133,9 +129,11 @@ impl UserAgent {
             display,
             intervals: 0,
             manner,
+            patience,
             rang: false,
             referred: None,
             seq: 0,
+            servers: 0,
             tag: self.new_tag(),
             target: target.clone(),
         };
@@ -225,15 +223,12 @@ impl UserAgent {
         let Phase::Reaching { offer } = &mut call.phase else {
             return;
         };
-        match offer.take() {
+        // without a flow to go back to, it was for another server
+        match offer.take().filter(|_| call.flow.is_some()) {
             Some(offer) => {
                 // TCP was wanted only for the size: RFC 3261 §18.1.1 lets us go back to UDP.
-                if let Some(slot) = self.hops.get_mut(&call.hop) {
-                    slot.state = HopState::Failed {
-                        until: now + NO_TCP,
-                        why: why.to_owned(),
-                    };
-                }
+                let hop = call.hop.clone();
+                self.no_room(now, &hop, why);
                 self.invite(now, leg, offer, true);
             }
             None => self.over(leg, Cause::Unreachable, why),
@@ -258,25 +253,17 @@ impl UserAgent {
             self.over(leg, Cause::Unreachable, "no connection");
             return;
         };
-        let long = needs_stream(request.to_bytes().len() + VIA_ROOM);
-        if long && !settled && flow.transport == Transport::Udp {
-            let trust = self.params.direct_trust;
-            let tcp = Hop::new(
-                &flow.remote.ip().into(),
-                Some(flow.remote.port()),
-                Transport::Tcp,
-                trust,
-            );
-            match self.reach(now, &tcp, false) {
-                Reach::Failed(_) => {}
-                Reach::Up(reached) => {
+        if !settled {
+            match self.with_room(now, request.to_bytes().len(), flow) {
+                Ok(roomy) if roomy == flow => {}
+                Ok(roomy) => {
                     if let Some(call) = self.calls.get_mut(&leg) {
-                        call.flow = Some(reached.flow);
+                        call.flow = Some(roomy);
                     }
                     self.invite(now, leg, sdp, true);
                     return;
                 }
-                Reach::Wait => {
+                Err(tcp) => {
                     if let Some(call) = self.calls.get_mut(&leg) {
                         call.hop = tcp;
                         call.phase = Phase::Reaching { offer: Some(sdp) };
@@ -483,6 +470,7 @@ impl UserAgent {
             200..=299 => self.invite_accepted(now, &mut invite, &response, current),
             422 if current => self.interval_refused(now, &invite, &response),
             401 | 407 if current => self.invite_challenged(now, &invite, &response),
+            503 if current && self.invite_elsewhere(now, &invite) => {}
             code if current => {
                 let rang = self
                     .calls
@@ -498,6 +486,43 @@ impl UserAgent {
         }
         // Repeated answers may come until the transaction is over.
         self.uses.insert(tx, Use::Invite(invite));
+    }
+
+    /// A server is overloaded or down for maintenance: the next one of its name is asked (RFC 3263 §4.3, RFC 3261 §21.5.4).
+    /// False if there is none.
+    fn invite_elsewhere(&mut self, now: Instant, invite: &InviteUse) -> bool {
+        let leg = invite.leg;
+        let Some(call) = self.calls.get(&leg) else {
+            return false;
+        };
+        // a long request went by TCP to an address; the name has the others
+        let of = call.account.as_ref().and_then(|id| self.accounts.get(id));
+        let hop = of.map_or_else(|| call.hop.clone(), |account| account.params.hop.clone());
+        let servers = self.hops.get(&hop).and_then(HopSlot::reached);
+        let servers = servers.map_or(MOST_SERVERS, |reached| reached.peers.len().min(MOST_SERVERS));
+        let Some(call) = self.calls.get_mut(&leg) else {
+            return false;
+        };
+        let Some(dialing) = call.dialing.as_mut() else {
+            return false;
+        };
+        if dialing.rang || dialing.servers + 1 >= servers {
+            return false;
+        }
+        dialing.servers += 1;
+        dialing.answer_by = dialing.patience.map(|patience| now + patience);
+        call.flow = None;
+        call.hop = hop.clone();
+        call.phase = Phase::Reaching {
+            offer: Some(invite.request.body.clone()),
+        };
+        self.hop_unavailable(&hop, invite.flow.remote);
+        match self.reach(now, &hop, true) {
+            Reach::Failed(why) => self.over(leg, Cause::Unreachable, why),
+            Reach::Up(reached) => self.call_flow_up(now, leg, &reached),
+            Reach::Wait => {}
+        }
+        true
     }
 
     fn invite_challenged(&mut self, now: Instant, invite: &InviteUse, response: &Response) {

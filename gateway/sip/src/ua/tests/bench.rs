@@ -90,6 +90,8 @@ pub(super) struct Bench {
     pub(super) patience: Option<Duration>,
     pub(super) refuse: Option<Transport>,
     pub(super) sent: VecDeque<(Flow, Message)>,
+    /// What every hop's name stands for, best first; none: its own address.
+    pub(super) servers: Vec<SocketAddr>,
     pub(super) strangers: u64,
     pub(super) ua: UserAgent,
     /// The system has no route.
@@ -115,6 +117,7 @@ impl Bench {
             patience: None,
             refuse: None,
             sent: VecDeque::new(),
+            servers: Vec::new(),
             strangers: 0,
             ua,
             unsendable: false,
@@ -157,11 +160,11 @@ impl Bench {
                 Output::Account { event, state, .. } => self.accounts.push_back((state, event)),
                 Output::Call { leg, what } => self.calls.push_back((leg, what)),
                 Output::Close { flow } => self.closed.push(flow),
-                Output::Connect { hop, .. } => {
+                Output::Connect { attempt, hop } => {
                     let result = if self.refuse == Some(hop.transport) {
                         Err("refused".to_owned())
                     } else {
-                        Ok(self.reached(&hop))
+                        Ok(self.reached(&hop, attempt))
                     };
                     self.ua.handle_connected(self.now, &hop, result);
                 }
@@ -183,9 +186,13 @@ impl Bench {
         }
     }
 
-    fn reached(&mut self, hop: &Hop) -> Reached {
+    fn reached(&mut self, hop: &Hop, attempt: usize) -> Reached {
         let ip = hop.host.parse().expect("tests use addresses");
-        let remote = SocketAddr::new(ip, hop.port.unwrap_or(5060));
+        let mut servers = self.servers.clone();
+        if servers.is_empty() {
+            servers.push(SocketAddr::new(ip, hop.port.unwrap_or(5060)));
+        }
+        let remote = servers[attempt % servers.len()];
         let (id, local) = if hop.transport == Transport::Udp {
             (FlowId(0), addr(US))
         } else {
@@ -199,7 +206,7 @@ impl Bench {
                 local,
                 remote,
             },
-            peers: vec![ip],
+            peers: servers.iter().map(SocketAddr::ip).collect(),
         }
     }
 

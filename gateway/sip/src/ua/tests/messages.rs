@@ -3,7 +3,7 @@
 use super::bench::{Bench, addr, params, pbx, secs};
 use super::incoming::{inside, talking};
 use crate::ua::{MessageOutput, OutgoingMessage};
-use crate::{Flow, HeaderName, Method, Response};
+use crate::{Flow, HeaderName, Method, Response, Transport};
 
 fn message(n: u32, kind: &str, body: &str) -> String {
     format!(
@@ -184,7 +184,7 @@ fn a_text_to_somebody_who_was_never_called_waits_until_he_is_reached() {
     };
     bench.reply(flow, &sent, 200);
     assert_eq!(bench.messages.pop_front(), Some(MessageOutput::Sent { id: 8 }));
-    bench.refuse = Some(crate::Transport::Tcp);
+    bench.refuse = Some(Transport::Tcp);
     bench
         .ua
         .send_message(bench.now, message("sip:anna@192.0.2.8;transport=tcp"));
@@ -199,4 +199,43 @@ fn a_text_to_somebody_who_was_never_called_waits_until_he_is_reached() {
         bench.messages.pop_front(),
         Some(MessageOutput::Failed { id: 8, .. })
     ));
+}
+
+#[test]
+fn a_long_text_goes_over_tcp_and_over_udp_where_that_is_refused() {
+    let long = "x".repeat(1300);
+    for refuse in [None, Some(Transport::Tcp)] {
+        let mut bench = Bench::trunk();
+        bench.refuse = refuse;
+        let used = if refuse.is_some() {
+            Transport::Udp
+        } else {
+            Transport::Tcp
+        };
+        for text in [long.as_str(), "short", &long] {
+            send(&mut bench, "1000", text);
+            let (flow, sent) = bench.request();
+            assert_eq!(sent.method, Method::MESSAGE);
+            assert_eq!(sent.body, text.as_bytes());
+            assert_eq!(flow.remote, bench.flow().remote);
+            let via = sent.headers.text(&HeaderName::Via).expect("ours");
+            let used = if text == "short" { Transport::Udp } else { used };
+            assert_eq!(flow.transport, used);
+            assert!(via.starts_with(&format!("SIP/2.0/{used}")), "{via}");
+            bench.reply(flow, &sent, 200);
+            assert_eq!(bench.messages.pop_front(), Some(MessageOutput::Sent { id: 7 }));
+            bench.nothing_sent();
+        }
+        // directly, too
+        let message = OutgoingMessage {
+            account: None,
+            id: 8,
+            target: "sip:anna@192.0.2.9".into(),
+            text: long.clone(),
+        };
+        bench.ua.send_message(bench.now, message);
+        bench.settle();
+        let (flow, _) = bench.request();
+        assert_eq!((flow.transport, flow.remote), (used, addr("192.0.2.9:5060")));
+    }
 }

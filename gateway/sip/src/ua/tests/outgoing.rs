@@ -2,9 +2,9 @@
 
 use gateway_core::{Cause, LegId};
 
-use super::bench::{Bench, SDP, addr, secs};
+use super::bench::{Bench, SDP, account, addr, params, secs};
 use crate::ua::CallOutput;
-use crate::{HeaderName, Method, Response, Transport};
+use crate::{Flow, HeaderName, Method, Request, Response, Transport};
 
 fn ended(bench: &mut Bench) -> (Cause, String) {
     match bench.call_event() {
@@ -293,4 +293,74 @@ fn a_call_without_a_route_fails_at_once() {
         ended(&mut bench),
         (Cause::Unreachable, "cannot be delivered".into())
     );
+}
+
+fn next_invite(bench: &mut Bench) -> (Flow, Request) {
+    loop {
+        let (flow, request) = bench.request();
+        if request.method == Method::INVITE {
+            return (flow, request);
+        }
+    }
+}
+
+#[test]
+fn a_503_sends_the_call_to_the_next_server_of_the_name() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let mut bench = Bench::new(Vec::new());
+        bench.servers = ["10.0.0.3:5060", "10.0.0.4:5070", "10.0.0.5:5060"]
+            .map(addr)
+            .to_vec();
+        bench.patience = Some(secs(5));
+        bench
+            .ua
+            .configure(bench.now, params(), vec![account(transport, false)]);
+        bench.settle();
+        let (flow, first) = bench.dial("501");
+        assert_eq!(flow.remote, addr("10.0.0.3:5060"));
+        bench.reply(flow, &first, 503);
+        let (flow, second) = next_invite(&mut bench);
+        assert_eq!(flow.remote, addr("10.0.0.4:5070"));
+        assert_eq!(second.body, first.body);
+        assert_eq!(
+            second.headers.text(&HeaderName::CallId),
+            first.headers.text(&HeaderName::CallId)
+        );
+        bench.no_call_event();
+        bench.reply(flow, &second, 180);
+        assert_eq!(bench.call_event(), CallOutput::Ringing);
+        // whoever rang is no server that is down
+        bench.reply(flow, &second, 503);
+        assert!(matches!(bench.call_event(), CallOutput::Ended { .. }));
+        // the next call begins where the last one got through
+        bench.sent.clear();
+        let (flow, _) = bench.dial("502");
+        assert_eq!(flow.remote, addr("10.0.0.4:5070"));
+    }
+}
+
+#[test]
+fn a_call_that_all_servers_refuse_ends_and_a_silent_one_after_a_503_costs_its_patience() {
+    let mut bench = Bench::new(Vec::new());
+    bench.servers = ["10.0.0.3:5060", "10.0.0.4:5070"].map(addr).to_vec();
+    bench.patience = Some(secs(5));
+    bench
+        .ua
+        .configure(bench.now, params(), vec![account(Transport::Udp, false)]);
+    bench.settle();
+    let (flow, first) = bench.dial("501");
+    bench.reply(flow, &first, 503);
+    let (flow, second) = next_invite(&mut bench);
+    bench.reply(flow, &second, 503);
+    match bench.call_event() {
+        CallOutput::Ended { detail, .. } => assert_eq!(detail, "503 Service Unavailable"),
+        other => panic!("{other:?}"),
+    }
+    bench.sent.clear();
+    let (flow, first) = bench.dial("501");
+    bench.reply(flow, &first, 503);
+    bench.pass(secs(4));
+    bench.no_call_event();
+    bench.pass(secs(2));
+    assert!(matches!(bench.call_event(), CallOutput::Ended { .. }));
 }

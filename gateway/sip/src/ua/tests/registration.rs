@@ -2,7 +2,7 @@
 
 use gateway_core::{AccountEvent, AccountState, Cause, LegId};
 
-use super::bench::{Bench, account, params, pbx, secs};
+use super::bench::{Bench, account, addr, params, pbx, secs};
 use crate::ua::CallOutput;
 use crate::{Flow, HeaderName, Method, Request, Response, Transport};
 
@@ -272,6 +272,39 @@ fn retry_after_is_respected() {
     bench.nothing_sent();
     bench.pass(secs(2));
     bench.request_of(Method::REGISTER);
+}
+
+#[test]
+fn a_503_leads_to_the_next_server_of_the_name_and_all_of_them_to_a_wait() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let mut bench = Bench::new(Vec::new());
+        bench.servers = ["10.0.0.3:5060", "10.0.0.4:5070"].map(addr).to_vec();
+        bench
+            .ua
+            .configure(bench.now, params(), vec![account(transport, true)]);
+        bench.settle();
+        for turn in 0..2 {
+            let (flow, first) = bench.request();
+            assert_eq!(flow.remote, addr("10.0.0.3:5060"), "{turn}");
+            let busy = |request: &Request| {
+                let response = Response::to(request, 503).with_to_tag("r");
+                response.with(HeaderName::RetryAfter, "300")
+            };
+            bench.reply_with(flow, busy(&first));
+            bench.sent.clear();
+            // the first does not speak for the second
+            bench.pass(secs(9));
+            let (flow, second) = bench.request();
+            assert_eq!(flow.remote, addr("10.0.0.4:5070"), "{turn}");
+            bench.reply_with(flow, busy(&second));
+            bench.sent.clear();
+            bench.pass(secs(299));
+            bench.nothing_sent();
+            bench.pass(secs(2));
+        }
+        let closed = if transport == Transport::Udp { 0 } else { 4 };
+        assert_eq!(bench.closed.len(), closed);
+    }
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod inside;
 mod keepalive;
 mod manner;
 mod message;
+mod multipart;
 mod outcome;
 mod press;
 mod privacy;

@@ -234,7 +234,8 @@ impl UserAgent {
             return;
         };
         let Some(sdp) = sdp else {
-            self.answer(now, tx, Response::to(&request, 488));
+            let refusal = Response::to(&request, 488).with(HeaderName::SessionId, call.session_header());
+            self.answer(now, tx, refusal);
             return;
         };
         // Before the answer there is no session that could be refreshed.

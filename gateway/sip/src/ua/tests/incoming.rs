@@ -392,7 +392,9 @@ fn a_reoffer_is_answered_and_a_new_identity_loses_authority_once() {
     bench.call_event();
     bench.ua.answer_reoffer(bench.now, LEG, None);
     bench.settle();
-    assert_eq!(bench.response().code(), 488);
+    let refusal = bench.response();
+    assert_eq!(refusal.code(), 488);
+    assert!(refusal.headers.get(&HeaderName::SessionId).is_some());
 }
 
 #[test]

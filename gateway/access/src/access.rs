@@ -18,7 +18,7 @@ use crate::directory::{Change, Directory};
 use crate::grant::{Grant, GrantParts};
 use crate::judge::{Allowed, Refused, Verdict, dialler};
 use crate::lockout::{LockOut, LockOuts, Source, Tried};
-use crate::number::NumberPlan;
+use crate::number::{Asked, NumberPlan};
 use crate::passback::{Passed, Positions};
 use crate::policy::{Caller, CodeFrom, DoorPolicy, Policy};
 use crate::request::{Context, DigitsFrom, Request};
@@ -373,7 +373,16 @@ impl Access {
     /// no right.
     #[must_use]
     pub fn is_meant(&self, pattern: &CallerPattern, address: &str) -> bool {
-        pattern.matches_any(&self.spellings(address))
+        self.means(pattern, &self.spellings(address), Asked::Call)
+    }
+
+    /// Is the address meant that may stand in these ways, the first as it came?
+    pub(crate) fn means(&self, pattern: &CallerPattern, spellings: &[String], asked: Asked) -> bool {
+        let of_the_country = |address: &String| {
+            self.numbers
+                .is_some_and(|plan| plan.means(pattern, address, asked))
+        };
+        pattern.matches_any(spellings) || spellings.first().is_some_and(of_the_country)
     }
 
     /// Is this caller one of those whom the door listens to at this time? For whether a call is answered; decides
@@ -382,7 +391,8 @@ impl Access {
     pub fn listens(&self, context: &Context, door: &DoorId, peer: &Peer) -> bool {
         let spellings = self.spellings(&peer.address);
         self.doors.get(door).is_some_and(|door| {
-            let meant = |caller: &&Caller| peer.trusted && caller.pattern.matches_any(&spellings);
+            let meant =
+                |caller: &&Caller| peer.trusted && self.means(&caller.pattern, &spellings, Asked::Right);
             let mut callers = door.callers.iter().filter(meant);
             callers.any(|c| self.policy.schedules.look(&c.when, context.wall) == InForce::Yes)
         }) || self.phone_opens(context, door, peer).is_ok()

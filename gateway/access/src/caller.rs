@@ -187,7 +187,8 @@ impl CallerPattern {
     }
 
     /// Is the address meant that is written in these ways, the first as it came? A pattern of many numbers means extensions,
-    /// and the beginning of another spelling may be one: only with a `+` it means numbers of the world.
+    /// and the beginning of another spelling may be one: only with a `+` it means numbers of the world here;
+    /// [`NumberPlan::means`](crate::NumberPlan) knows more.
     #[must_use]
     pub(crate) fn matches_any(&self, spellings: &[String]) -> bool {
         let many = self.user.contains(['*', '?']);

@@ -23,6 +23,9 @@ const LONGEST: u32 = 0xfff0;
 const REMEMBERED: usize = 4;
 /// From this duration on a continued event may take a new timestamp (RFC 4733 §2.5.1.3).
 const SEGMENT: u16 = 0xe000;
+/// Most ticks by which a sender moves the timestamp from packet to packet of one press: 20 ms at 48 kHz, 120 ms at 8 kHz. Nobody
+/// presses the same key twice so fast.
+const STEP: u32 = 960;
 
 /// Slowest clock of events, Hz (RFC 4733 §2.1).
 const SLOWEST: u64 = 8_000;
@@ -127,17 +130,19 @@ impl EventReceiver {
                 current.sequence = sequence;
                 return None;
             }
-            let newer = timestamp.wrapping_sub(current.timestamp) < 0x8000_0000;
+            let step = timestamp.wrapping_sub(current.timestamp);
+            let newer = step < 0x8000_0000;
             if !newer || self.past.contains(&Some(timestamp)) {
                 return None;
             }
-            // A held key goes on under a new timestamp when the duration is used up; and some devices move
-            // the timestamp with every packet, but then the duration keeps growing.
-            let goes_on = event.code == current.code
-                && !marker
-                && !current.ended
-                && (current.duration >= SEGMENT
-                    || (event.duration > current.duration && sequence == current.sequence.wrapping_add(1)));
+            // A held key goes on under a new timestamp when the duration is used up; and some devices move the timestamp with
+            // every packet, whether the duration grows or not. After its end only more ends belong to it.
+            let next = sequence == current.sequence.wrapping_add(1);
+            let same = event.code == current.code && !marker;
+            let held = !current.ended
+                && (current.duration >= SEGMENT || (event.duration > current.duration && next));
+            let moved = next && step <= STEP && (!current.ended || event.end);
+            let goes_on = same && (held || moved);
             self.past[self.next] = Some(current.timestamp);
             self.next = (self.next + 1) % REMEMBERED;
             if goes_on {
@@ -349,6 +354,45 @@ mod tests {
                 (4, 320, false, 5, true, 480),
             ]),
             "5"
+        );
+    }
+
+    #[test]
+    fn a_timestamp_that_moves_with_each_packet_makes_one_press_and_two_fast_ones_stay_two() {
+        let press = |seq: u16, ts: u32, marker: bool, ends: u16| {
+            let packet = move |n: u16| {
+                let last = n >= 5;
+                (seq + n, ts + 160 * u32::from(n), marker && n == 0, 5, last, 160)
+            };
+            (0..5 + ends).map(packet).collect::<Vec<_>>()
+        };
+        for ends in [0, 1, 3] {
+            assert_eq!(heard(&press(1, 1_000, true, ends)), "5", "{ends} ends");
+            assert_eq!(
+                heard(&press(1, 1_000, false, ends)),
+                "5",
+                "{ends} ends, no marker"
+            );
+        }
+        // told apart by their ends, or by the marker
+        let after = |marker, ends| {
+            [
+                press(1, 1_000, true, ends),
+                press(6 + ends, 1_000 + 160 * u32::from(5 + ends), marker, ends),
+            ]
+            .concat()
+        };
+        assert_eq!(heard(&after(false, 3)), "55");
+        assert_eq!(heard(&after(true, 0)), "55");
+        // or by a pause
+        assert_eq!(
+            heard(&[press(1, 1_000, false, 0), press(6, 3_000, false, 0)].concat()),
+            "55"
+        );
+        // another key is another press at once
+        assert_eq!(
+            heard(&[(1, 0, true, 5, false, 160), (2, 160, false, 6, false, 160)]),
+            "56"
         );
     }
 

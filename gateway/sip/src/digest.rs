@@ -8,15 +8,13 @@ mod hash;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Write as _;
-
 use gateway_core::Secret;
 use rand::RngCore;
 
 pub use challenge::{Challenge, Qop, parse_challenges};
 pub use hash::{Algorithm, Hash};
 
-use crate::message::{HeaderName, Headers, Method, Response};
+use crate::message::{HeaderName, HeaderValue, Headers, Method, Response};
 use crate::scan;
 use crate::token;
 
@@ -60,6 +58,8 @@ pub struct DigestSession {
     proxy: bool,
     count: u32,
     cnonce: Option<String>,
+    /// The challenge is no UTF-8: its letters are bytes, and go back and into the hash as they came.
+    latin_1: bool,
 }
 
 impl DigestSession {
@@ -86,10 +86,10 @@ impl DigestSession {
         let usable = challenges
             .iter()
             .rev()
-            .filter_map(|c| Some((c, c.algorithm()?, c.best_qop()?)));
-        let best = usable.max_by_key(|(_, algorithm, _)| algorithm.hash);
-        let Some((challenge, algorithm, qop)) = best else {
-            let found: Vec<_> = challenges.iter().map(Challenge::summary).collect();
+            .filter_map(|(c, latin_1)| Some((c, *latin_1, c.algorithm()?, c.best_qop()?)));
+        let best = usable.max_by_key(|(_, _, algorithm, _)| algorithm.hash);
+        let Some((challenge, latin_1, algorithm, qop)) = best else {
+            let found: Vec<_> = challenges.iter().map(|(c, _)| c.summary()).collect();
             return Err(DigestError::Unsupported {
                 found: found.join(", "),
             });
@@ -101,6 +101,7 @@ impl DigestSession {
             proxy,
             count: 0,
             cnonce: None,
+            latin_1,
         })
     }
 
@@ -137,24 +138,6 @@ impl DigestSession {
             && !next.challenge.stale
     }
 
-    /// Takes over the `nextnonce` of an Authentication-Info field (RFC 7616 §3.5).
-    pub fn handle_authentication_info(&mut self, headers: &Headers) {
-        let Some(text) = headers.text(&HeaderName::AuthenticationInfo) else {
-            return;
-        };
-        let next = scan::split_outside(&text, b',').find_map(|p| {
-            let (name, value) = p.split_once('=')?;
-            scan::trim(name)
-                .eq_ignore_ascii_case("nextnonce")
-                .then(|| scan::unquote(scan::trim(value)))
-        });
-        if let Some(nonce) = next.filter(|n| *n != self.challenge.nonce) {
-            self.challenge.nonce = nonce;
-            self.count = 0;
-            self.cnonce = None;
-        }
-    }
-
     /// Value of the answer for one request. Every call counts the nonce up, so call it once per request sent.
     /// `uri` is the Request-URI as written on the wire; `body` matters for `auth-int` only.
     pub fn authorize(
@@ -164,19 +147,20 @@ impl DigestSession {
         uri: &str,
         body: &[u8],
         rng: &mut impl RngCore,
-    ) -> String {
+    ) -> HeaderValue {
         self.count = self.count.saturating_add(1);
         // A -sess key is bound to the first cnonce (RFC 7616 §3.4.2), so it stays for the session.
         let cnonce = self
             .cnonce
             .get_or_insert_with(|| token::random_token(rng))
             .clone();
+        let as_it_came = |text: &str| bytes_of(text, self.latin_1);
         let input = ResponseInput {
             algorithm: self.algorithm,
             user: &credentials.user,
-            realm: &self.challenge.realm,
+            realm: &as_it_came(&self.challenge.realm),
             password: credentials.password.reveal(),
-            nonce: &self.challenge.nonce,
+            nonce: &as_it_came(&self.challenge.nonce),
             cnonce: &cnonce,
             count: self.count,
             qop: self.qop,
@@ -185,39 +169,57 @@ impl DigestSession {
             body,
         };
         let response = input.response();
-        let mut out = String::from("Digest ");
-        let mut quoted = |name: &str, value: &str| {
-            let comma = if out.ends_with(' ') { "" } else { ", " };
-            let _ = write!(out, "{comma}{name}=");
-            let _ = scan::write_quoted(&mut out, value);
+        let mut out = Vec::from(b"Digest ");
+        let mut quoted = |name: &str, value: &str, latin_1: bool| {
+            let comma = if out.ends_with(b" ") { "" } else { ", " };
+            let mut text = format!("{comma}{name}=");
+            let _ = scan::write_quoted(&mut text, value);
+            out.extend(bytes_of(&text, latin_1));
         };
-        quoted("username", &credentials.user);
-        quoted("realm", &self.challenge.realm);
-        quoted("nonce", &self.challenge.nonce);
-        quoted("uri", uri);
-        quoted("response", &response);
+        quoted("username", &credentials.user, false);
+        quoted("realm", &self.challenge.realm, self.latin_1);
+        quoted("nonce", &self.challenge.nonce, self.latin_1);
+        quoted("uri", uri, false);
+        quoted("response", &response, false);
         if self.qop.is_some() || self.algorithm.session {
-            quoted("cnonce", &cnonce);
+            quoted("cnonce", &cnonce, false);
         }
         if let Some(opaque) = &self.challenge.opaque {
-            quoted("opaque", opaque);
+            quoted("opaque", opaque, self.latin_1);
         }
         if self.challenge.algorithm_named {
-            let _ = write!(out, ", algorithm={}", self.algorithm);
+            out.extend(format!(", algorithm={}", self.algorithm).bytes());
         }
         if let Some(qop) = self.qop {
-            let _ = write!(out, ", qop={qop}, nc={:08x}", self.count);
+            out.extend(format!(", qop={qop}, nc={:08x}", self.count).bytes());
         }
-        out
+        HeaderValue::from(out)
     }
 }
 
-/// Every Digest challenge of a field, over all its lines.
-fn challenges(headers: &Headers, name: &HeaderName) -> Vec<Challenge> {
-    headers
-        .all(name)
-        .flat_map(|value| parse_challenges(&value.text()))
-        .collect()
+/// The bytes that were read as this text.
+fn bytes_of(text: &str, latin_1: bool) -> Vec<u8> {
+    if !latin_1 {
+        return text.as_bytes().to_vec();
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    for c in text.chars() {
+        match u8::try_from(c) {
+            Ok(byte) => bytes.push(byte),
+            Err(_) => bytes.extend(c.encode_utf8(&mut [0; 4]).bytes()),
+        }
+    }
+    bytes
+}
+
+/// Every Digest challenge of a field, over all its lines, and whether its line is no UTF-8.
+fn challenges(headers: &Headers, name: &HeaderName) -> Vec<(Challenge, bool)> {
+    let of_line = |value: &HeaderValue| {
+        let latin_1 = std::str::from_utf8(value.as_bytes()).is_err();
+        let read = parse_challenges(&value.text());
+        read.into_iter().map(move |challenge| (challenge, latin_1))
+    };
+    headers.all(name).flat_map(of_line).collect()
 }
 
 /// Everything a response digest is made of (RFC 7616 §3.4.1).
@@ -225,9 +227,9 @@ fn challenges(headers: &Headers, name: &HeaderName) -> Vec<Challenge> {
 struct ResponseInput<'a> {
     algorithm: Algorithm,
     user: &'a str,
-    realm: &'a str,
+    realm: &'a [u8],
     password: &'a str,
-    nonce: &'a str,
+    nonce: &'a [u8],
     cnonce: &'a str,
     count: u32,
     qop: Option<Qop>,
@@ -238,24 +240,36 @@ struct ResponseInput<'a> {
 
 impl ResponseInput<'_> {
     fn response(&self) -> String {
-        let h = |text: &str| self.algorithm.hash.hex(text.as_bytes());
-        let mut ha1 = h(&format!("{}:{}:{}", self.user, self.realm, self.password));
+        let h = |parts: &[&[u8]]| self.algorithm.hash.hex(&parts.join(&b':'));
+        let (cnonce, method, uri) = (
+            self.cnonce.as_bytes(),
+            self.method.as_bytes(),
+            self.uri.as_bytes(),
+        );
+        let mut ha1 = h(&[self.user.as_bytes(), self.realm, self.password.as_bytes()]);
         if self.algorithm.session {
-            ha1 = h(&format!("{ha1}:{}:{}", self.nonce, self.cnonce));
+            ha1 = h(&[ha1.as_bytes(), self.nonce, cnonce]);
         }
         let ha2 = match self.qop {
             Some(Qop::AuthInt) => {
                 let body = self.algorithm.hash.hex(self.body);
-                h(&format!("{}:{}:{body}", self.method, self.uri))
+                h(&[method, uri, body.as_bytes()])
             }
-            Some(Qop::Auth) | None => h(&format!("{}:{}", self.method, self.uri)),
+            Some(Qop::Auth) | None => h(&[method, uri]),
         };
         match self.qop {
-            Some(qop) => h(&format!(
-                "{ha1}:{}:{:08x}:{}:{qop}:{ha2}",
-                self.nonce, self.count, self.cnonce
-            )),
-            None => h(&format!("{ha1}:{}:{ha2}", self.nonce)),
+            Some(qop) => {
+                let (count, qop) = (format!("{:08x}", self.count), qop.to_string());
+                h(&[
+                    ha1.as_bytes(),
+                    self.nonce,
+                    count.as_bytes(),
+                    cnonce,
+                    qop.as_bytes(),
+                    ha2.as_bytes(),
+                ])
+            }
+            None => h(&[ha1.as_bytes(), self.nonce, ha2.as_bytes()]),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::caller::is_nobodys;
 use crate::decision::Reason;
 use crate::directory::{Credential, Proof};
 use crate::lockout::Source;
+use crate::number::Asked;
 use crate::policy::{Caller, CodeFrom, DoorPolicy};
 use crate::request::{Context, DigitsFrom};
 use crate::schedule::When;
@@ -75,7 +76,7 @@ impl Access {
         }
         let mut found = Reason::CallerUnlisted;
         let spellings = self.spellings(&peer.address);
-        let meant = |caller: &&Caller| caller.pattern.matches_any(&spellings);
+        let meant = |caller: &&Caller| self.means(&caller.pattern, &spellings, Asked::Right);
         for caller in door.callers.iter().filter(meant) {
             match self.in_time(moment, &caller.when) {
                 Ok(()) => return Ok(Known::Listed(&caller.name)),

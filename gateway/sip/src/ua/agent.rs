@@ -13,6 +13,7 @@ use super::hop::Hop;
 use super::hops::HopSlot;
 use super::inside::Inside;
 use super::message::{OutgoingMessage, Sending, Taken};
+use super::multipart;
 use super::strangers::{Knocks, Strangers};
 use super::types::{CallOutput, Output, UaAccount, UaParams, UaStats};
 use super::uac::InviteUse;
@@ -21,7 +22,8 @@ use crate::transaction::{
     Event, Output as LayerOutput, Params as LayerParams, TransactionId, TransactionLayer,
 };
 use crate::{
-    Datagram, Flow, Frame, HeaderName, Limits, Message, Request, Response, StreamFramer, read_datagram,
+    Datagram, Flow, Frame, HeaderName, Limits, Message, Method, Request, Response, StreamFramer,
+    read_datagram,
 };
 
 /// What a client transaction is for.
@@ -428,31 +430,24 @@ impl UserAgent {
 
     fn heard(&mut self, now: Instant, event: Event) {
         match event {
-            Event::Ack { request, .. } => self.ack_heard(&request),
+            Event::Ack { mut request, .. } => {
+                multipart::unwrap(&mut request.headers, &mut request.body);
+                self.ack_heard(&request);
+            }
             // Our refusal was heard or not: the call is over either way.
             Event::AckTimeout { .. } => {}
             Event::Cancel { id, request } => self.cancel_heard(now, id, &request),
-            Event::Request { id, request, flow } => self.request_heard(now, id, request, flow),
-            Event::Response { id, response, .. } => match self.uses.remove(&id) {
-                Some(Use::Bye {
-                    request,
-                    account,
-                    flow,
-                }) if !response.is_provisional() => {
-                    self.bye_answered(now, *request, account, flow, &response);
+            Event::Request {
+                id,
+                mut request,
+                flow,
+            } => {
+                if [Method::INVITE, Method::PRACK, Method::UPDATE].contains(&request.method) {
+                    multipart::unwrap(&mut request.headers, &mut request.body);
                 }
-                Some(Use::Invite(invite)) => self.invite_answered(now, id, invite, response),
-                Some(Use::Inside(inside)) => self.inside_answered(now, id, inside, &response),
-                Some(Use::Message(sending)) => self.message_answered(now, id, sending, &response),
-                Some(Use::Probe(account)) => self.probe_answered(now, id, account, &response),
-                Some(Use::Publish(account)) => self.publish_answered(now, id, account, &response),
-                Some(Use::Register(account)) => self.register_answered(now, id, account, &response),
-                Some(Use::Watch(watcher)) => self.watcher_answered(now, id, watcher, &response),
-                Some(bye @ Use::Bye { .. }) => {
-                    self.uses.insert(id, bye);
-                }
-                None => {}
-            },
+                self.request_heard(now, id, request, flow);
+            }
+            Event::Response { id, response, .. } => self.response_heard(now, id, response),
             Event::Terminated { id } => {
                 if let Some(Use::Invite(invite)) = self.uses.remove(&id) {
                     self.early_dialogs_over(now, *invite);
@@ -460,6 +455,30 @@ impl UserAgent {
             }
             Event::Timeout { id } => self.unanswered(now, id, "no answer", true),
             Event::TransportError { id } => self.unanswered(now, id, "cannot be delivered", false),
+        }
+    }
+
+    fn response_heard(&mut self, now: Instant, id: TransactionId, mut response: Response) {
+        multipart::unwrap(&mut response.headers, &mut response.body);
+        match self.uses.remove(&id) {
+            Some(Use::Bye {
+                request,
+                account,
+                flow,
+            }) if !response.is_provisional() => {
+                self.bye_answered(now, *request, account, flow, &response);
+            }
+            Some(Use::Invite(invite)) => self.invite_answered(now, id, invite, response),
+            Some(Use::Inside(inside)) => self.inside_answered(now, id, inside, &response),
+            Some(Use::Message(sending)) => self.message_answered(now, id, sending, &response),
+            Some(Use::Probe(account)) => self.probe_answered(now, id, account, &response),
+            Some(Use::Publish(account)) => self.publish_answered(now, id, account, &response),
+            Some(Use::Register(account)) => self.register_answered(now, id, account, &response),
+            Some(Use::Watch(watcher)) => self.watcher_answered(now, id, watcher, &response),
+            Some(bye @ Use::Bye { .. }) => {
+                self.uses.insert(id, bye);
+            }
+            None => {}
         }
     }
 

@@ -10,7 +10,9 @@ pub(crate) const ALLOW: &str =
     "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, MESSAGE, SUBSCRIBE";
 
 /// Bodies we understand.
-pub(crate) const ACCEPT: &str = "application/sdp, application/dtmf-relay, application/dtmf, text/plain";
+pub(crate) const ACCEPT: &str = "application/sdp, application/dtmf-relay, application/dtmf, text/plain, multipart/mixed, multipart/alternative";
+/// Bodies that may bring an offer, for the refusal of another one (RFC 5621 §3.1).
+pub(crate) const ACCEPT_OFFER: &str = "application/sdp, multipart/mixed, multipart/alternative";
 
 /// Media type of a session description.
 pub(crate) const SDP: &str = "application/sdp";

@@ -306,14 +306,12 @@ impl UserAgent {
 
     /// ACK of a re-INVITE, kept for the repeats of the 2xx.
     fn acknowledge_refresh(&mut self, tx: TransactionId, mut inside: Box<Inside>, response: &Response) {
-        if let Some(dialog) = self
-            .calls
-            .get_mut(&inside.leg)
-            .and_then(|call| call.dialog.as_mut())
-        {
+        let call = self.calls.get_mut(&inside.leg);
+        let session = call.as_ref().map(|call| call.session_header());
+        if let (Some(dialog), Some(session)) = (call.and_then(|call| call.dialog.as_mut()), session) {
             dialog.refresh_target(&response.headers);
             let seq = inside.request.headers.cseq().map_or(1, |cseq| cseq.number);
-            let mut ack = dialog.ack(seq);
+            let mut ack = dialog.ack(seq).with(HeaderName::SessionId, session);
             for name in [HeaderName::Authorization, HeaderName::ProxyAuthorization] {
                 for value in inside.request.headers.all(&name) {
                     ack.headers.push(name.clone(), value.clone());

@@ -26,6 +26,7 @@ mod keepalive;
 mod leaving;
 mod manner;
 mod message;
+mod multipart;
 mod outcome;
 mod press;
 mod privacy;

@@ -9,7 +9,7 @@ use super::UserAgent;
 use super::agent::Use;
 use super::call::{EarlySession, GIVE_UP, Pending, Phase, T1};
 use super::dialog::Dialog;
-use super::headers::{IDENTITY, SDP};
+use super::headers::{ACCEPT_OFFER, IDENTITY, SDP};
 use super::identity;
 use super::inside::What;
 use super::types::CallOutput;
@@ -256,7 +256,7 @@ impl UserAgent {
             return Some(refusal.with(HeaderName::AcceptEncoding, IDENTITY));
         }
         let is_sdp = request.headers.content_type().as_deref() == Some(SDP);
-        (!is_sdp).then(|| refusal.with(HeaderName::Accept, SDP))
+        (!is_sdp).then(|| refusal.with(HeaderName::Accept, ACCEPT_OFFER))
     }
 
     /// The driver's answer to an `EarlyOffer` of this dialog: a description, or `None` for "not acceptable" (488).

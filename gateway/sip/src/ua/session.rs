@@ -5,7 +5,7 @@ use rand::Rng;
 
 use super::UserAgent;
 use super::call::{EarlySession, Pending, Phase};
-use super::headers::{ACCEPT, ALLOW, IDENTITY, SDP, capable};
+use super::headers::{ACCEPT, ACCEPT_OFFER, ALLOW, IDENTITY, SDP, capable};
 use super::identity;
 use super::privacy;
 use super::timer::TooSmall;
@@ -171,7 +171,11 @@ impl UserAgent {
             return;
         }
         if !request.body.is_empty() && !has_sdp {
-            self.answer(now, tx, Response::to(&request, 415).with(HeaderName::Accept, SDP));
+            self.answer(
+                now,
+                tx,
+                Response::to(&request, 415).with(HeaderName::Accept, ACCEPT_OFFER),
+            );
             return;
         }
         if let Some(Err(TooSmall(min))) = timer.map(|timer| timer.answer(&request.headers)) {
@@ -230,7 +234,8 @@ impl UserAgent {
             return;
         };
         let Some(sdp) = sdp else {
-            self.answer(now, tx, Response::to(&request, 488));
+            let refusal = Response::to(&request, 488).with(HeaderName::SessionId, call.session_header());
+            self.answer(now, tx, refusal);
             return;
         };
         // Before the answer there is no session that could be refreshed.

@@ -610,6 +610,9 @@ impl UserAgent {
                 ack.headers.push(name.clone(), value.clone());
             }
         }
+        if let Some(call) = self.calls.get(&invite.leg) {
+            ack = ack.with(HeaderName::SessionId, call.session_header());
+        }
         self.layer.send_ack(&mut ack, flow);
         invite.acks.insert(tag.clone(), (ack, flow));
         if !current {

@@ -5,7 +5,7 @@ use gateway_core::{AccountId, Cause, Instant, LegId, Peer};
 use super::UserAgent;
 use super::call::{Call, EarlySession, GIVE_UP, NIL_SESSION, Phase, T1, Unacked};
 use super::dialog::Dialog;
-use super::headers::{self, ALLOW, IDENTITY, SDP, capable, says_answered_elsewhere};
+use super::headers::{self, ACCEPT_OFFER, ALLOW, IDENTITY, SDP, capable, says_answered_elsewhere};
 use super::hop::Hop;
 use super::identity;
 use super::manner;
@@ -71,7 +71,7 @@ impl UserAgent {
         } else if request.headers.content_type().as_deref() == Some(SDP) {
             Some(request.body.clone())
         } else {
-            return Err(Refused(415, Some((HeaderName::Accept, SDP.into()))));
+            return Err(Refused(415, Some((HeaderName::Accept, ACCEPT_OFFER.into()))));
         };
         if self.calls.len() >= self.params.max_calls {
             return Err(refuse(486));

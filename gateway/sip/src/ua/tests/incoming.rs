@@ -392,7 +392,9 @@ fn a_reoffer_is_answered_and_a_new_identity_loses_authority_once() {
     bench.call_event();
     bench.ua.answer_reoffer(bench.now, LEG, None);
     bench.settle();
-    assert_eq!(bench.response().code(), 488);
+    let refusal = bench.response();
+    assert_eq!(refusal.code(), 488);
+    assert!(refusal.headers.get(&HeaderName::SessionId).is_some());
 }
 
 #[test]
@@ -521,4 +523,36 @@ fn a_caller_is_sent_to_nobody_whom_no_address_names_and_a_talk_just_ends() {
     bench.ua.divert(bench.now, LEG, "1002");
     bench.settle();
     bench.request_of(Method::BYE);
+}
+
+#[test]
+fn an_offer_among_other_parts_is_found_and_one_with_a_part_that_must_be_understood_is_refused() {
+    let body = |other: &str| {
+        format!(
+            "--b\nContent-Type: application/pidf+xml{other}\n\n<presence/>\n--b\nContent-Type: application/sdp\n\n{SDP}--b--\n"
+        )
+    };
+    let ask = |other: &str| {
+        invite("", &body(other)).replace("application/sdp\n\n--b", "multipart/mixed;boundary=b\n\n--b")
+    };
+    let mut bench = Bench::trunk();
+    bench.ask(&ask("\nContent-Disposition: render;handling=required"));
+    let refusal = bench.response();
+    assert_eq!(refusal.code(), 415);
+    let accepted = refusal.headers.text(&HeaderName::Accept);
+    assert_eq!(
+        accepted.as_deref(),
+        Some("application/sdp, multipart/mixed, multipart/alternative")
+    );
+    bench.no_call_event();
+
+    let mut bench = Bench::trunk();
+    bench.ask(&ask("\nContent-ID: <place@10.0.0.2>"));
+    match bench.call_event() {
+        CallOutput::Incoming { sdp, .. } => {
+            let text = String::from_utf8(sdp.expect("an offer")).expect("text");
+            assert_eq!(text.trim_end(), SDP.trim_end());
+        }
+        other => panic!("{other:?}"),
+    }
 }

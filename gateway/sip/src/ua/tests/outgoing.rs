@@ -36,6 +36,10 @@ fn an_answer_is_acknowledged_and_told_with_the_asserted_party() {
     bench.reply_with(flow, ok.clone());
     let ack = bench.request_of(Method::ACK);
     assert_eq!(ack.uri.to_string(), "sip:1000@10.0.0.9");
+    assert_eq!(
+        ack.headers.text(&HeaderName::SessionId),
+        invite.headers.text(&HeaderName::SessionId)
+    );
     match bench.call_event() {
         CallOutput::Answered { peer, sdp, .. } => {
             assert_eq!(peer.address, "sip:1001@pbx.example");

@@ -172,6 +172,12 @@ fn a_third_party_joins_the_door_and_a_phone_that_hears_it_and_opens() {
             Sipp::elsewhere(rig, n, scenario, (&[], "127.0.0.1"), (1, &more))
         };
         let mut at_phone = join(2, "joins-a-phone", "102", Use::PhoneSip(0))?;
+        // the other half connects once; looked at from outside, for whoever connects is taken for it
+        let port = format!(":{:04X} 00000000:0000 0A", rig.port(Use::PhoneSip(3)));
+        until(secs(20), "one half that waits for the other", || {
+            let sockets = std::fs::read_to_string("/proc/net/tcp")?;
+            Ok(sockets.contains(&port).then_some(()))
+        })?;
         let mut at_door = join(1, "joins-a-door", "door", Use::Sip)?;
         phone.hears("CALL_INCOMING", secs(20))?;
         phone.answer()?;

@@ -167,6 +167,7 @@ impl OfferAnswer {
                 crypto.push(CryptoAttribute {
                     tag: u32::try_from(n + 1).unwrap_or(u32::MAX),
                     suite,
+                    draft_name: false,
                     key,
                 });
             }
@@ -364,6 +365,7 @@ impl OfferAnswer {
             .map(|c| CryptoAttribute {
                 tag: c.tag,
                 suite: c.suite,
+                draft_name: c.draft_name,
                 key: self.key(c.suite, rng),
             })
             .into_iter()

@@ -80,6 +80,8 @@ table! {
         symmetric_rtp: Option<bool> = "symmetric-rtp", Flag, optional, Live;
         /// Whether silence is left out of speech, where that is not as in `[sip]`.
         silence_suppression: Option<bool> = "silence-suppression", Flag, optional, Live;
+        /// Whether calls are offered with the profile of feedback, where that is not as in `[sip]`.
+        rtcp_feedback: Option<bool> = "rtcp-feedback", Flag, optional, Live;
         /// Certificates, PEM, that the server's certificate must lead to; without it the machine's own.
         tls_ca_file: Option<PathBuf> = "tls-ca-file", Path, optional, Restart;
         /// False takes any certificate: anybody in between can listen and call.
@@ -195,6 +197,10 @@ table! {
         /// While it is silent at the door next to nothing is sent to those who agree to it: comfort noise (RFC 3389), of Opus a packet now and
         /// then; and they are asked for the same. For narrow lines: speech is best left as it is. Counts for the next call.
         silence_suppression: bool = "silence-suppression", Flag, or("false"), Live;
+        /// Calls are offered with the profile of feedback (AVPF, RFC 4585), for a PBX that takes no other: Asterisk with `use_avpf = yes`.
+        /// Feedback itself (`a=rtcp-fb`) is neither offered nor answered, with or without it; who calls in may use either profile. Counts
+        /// for the next call.
+        rtcp_feedback: bool = "rtcp-feedback", Flag, or("false"), Live;
         /// Addresses that may call without a registered account between, at most 64.
         direct_peers: Vec<IpAddr> = "direct-peers", list(parsed(), 0, 64), or("[]"), Live;
         /// Mark (DSCP) of SIP messages, by which switches and routers prefer them: a number from 0 to 63 or a name.

@@ -2,7 +2,7 @@
 
 use super::dtls::{Handshake, Setup};
 use super::formats::Formats;
-use super::offer_answer::{is_dtls, is_rtp, is_secure};
+use super::profile::{is_dtls, is_rtp, is_secure};
 use super::{CryptoAttribute, OfferAnswer, SdpError, SessionDescription, SrtpKeying, SrtpPolicy};
 
 /// How the keys of a chosen line come.

@@ -817,3 +817,47 @@ fn an_offer_with_feedback_is_answered_under_its_profile_and_without_feedback() {
         .to_string();
     assert!(!ours.contains("rtcp-fb"), "{ours}");
 }
+
+#[test]
+fn the_profile_of_feedback_is_offered_where_it_is_wanted_and_feedback_itself_never() {
+    let with = |srtp, feedback| {
+        let capabilities = Capabilities {
+            srtp,
+            feedback,
+            ..Capabilities::default()
+        };
+        OfferAnswer::new(capabilities, local("192.0.2.1"), &mut rng())
+    };
+    use SrtpPolicy::{Off, Optional, Required};
+    for (srtp, feedback, profile) in [
+        (Off, false, "RTP/AVP"),
+        (Off, true, "RTP/AVPF"),
+        (Optional, true, "RTP/AVPF"),
+        (Required, false, "RTP/SAVP"),
+        (Required, true, "RTP/SAVPF"),
+    ] {
+        let (mut us, mut them) = (with(srtp, feedback), with(srtp, false));
+        let first = us.offer(Direction::SendRecv, &mut rng());
+        assert_eq!(first.media[0].transport, profile, "{srtp:?}");
+        assert!(first.media[0].attribute("rtcp-fb").is_none());
+        let (reply, _) = answer(&mut them, &parse(&first.to_string()));
+        assert_eq!(reply.media[0].transport, profile);
+        let agreed = us.handle_answer(&parse(&reply.to_string())).expect("agreed");
+        assert_eq!(agreed.srtp.is_some(), srtp != Off);
+        // either side may make the next offer
+        for side in [&mut us, &mut them] {
+            let next = side.offer(Direction::SendRecv, &mut rng());
+            assert_eq!(next.media[0].transport, profile, "{srtp:?}, again");
+        }
+    }
+    // a plain answer to it is as good, and a call that began without goes on without
+    let mut us = with(Off, true);
+    us.offer(Direction::SendRecv, &mut rng());
+    us.handle_answer(&offer("RTP/AVP", "")).expect("agreed");
+    let mut us = with(Off, true);
+    let (text, _) = answer(&mut us, &offer("RTP/AVP", "a=rtcp-fb:* ccm tmmbr\r\n"));
+    assert_eq!(text.media[0].transport, "RTP/AVP");
+    assert!(text.media[0].attribute("rtcp-fb").is_none());
+    let next = us.offer(Direction::SendRecv, &mut rng());
+    assert_eq!(next.media[0].transport, "RTP/AVP");
+}

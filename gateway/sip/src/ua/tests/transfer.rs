@@ -376,3 +376,57 @@ fn a_redirection_says_whom_to_call_instead_before_the_end() {
         );
     }
 }
+
+#[test]
+fn of_several_addresses_of_a_redirection_the_best_is_told_first_and_none_that_wants_tls_the_account_has_not()
+{
+    let pbx = |user: &str| format!("sip:{user}@pbx.example");
+    for (contact, expected) in [
+        (
+            "<sip:1002@pbx.example>;q=0.1, <sip:1003@pbx.example>;q=1, <sip:1004@pbx.example>;q=0.75",
+            vec!["1003", "1004", "1002"],
+        ),
+        (
+            "<sip:1002@pbx.example>;q=0, <sip:1003@pbx.example>, <sip:1004@pbx.example>;q=x",
+            vec!["1003", "1004", "1002"],
+        ),
+        ("<sips:1002@pbx.example>, <sip:1003@pbx.example>", vec!["1003"]),
+        ("<sips:1002@pbx.example>", vec![]),
+    ] {
+        let mut bench = Bench::trunk();
+        let (flow, invite) = bench.dial("1000");
+        let response = Response::to(&invite, 302)
+            .with_to_tag("r")
+            .with(HeaderName::Contact, contact);
+        bench.reply_with(flow, response);
+        for user in expected {
+            let (at_pbx, target) = (true, pbx(user));
+            assert_eq!(bench.call_event(), CallOutput::Redirected { at_pbx, target });
+        }
+        assert!(
+            matches!(bench.call_event(), CallOutput::Ended { .. }),
+            "{contact}"
+        );
+    }
+    // no more than are bounded
+    let mut bench = Bench::trunk();
+    let (flow, invite) = bench.dial("1000");
+    let many: Vec<String> = (0..12).map(|n| format!("<sip:{n}@pbx.example>")).collect();
+    let response = Response::to(&invite, 302)
+        .with_to_tag("r")
+        .with(HeaderName::Contact, many.join(", "));
+    bench.reply_with(flow, response);
+    for n in 0..8 {
+        let (at_pbx, target) = (true, pbx(&n.to_string()));
+        assert_eq!(bench.call_event(), CallOutput::Redirected { at_pbx, target });
+    }
+    assert!(matches!(bench.call_event(), CallOutput::Ended { .. }));
+}
+
+#[test]
+fn a_transfer_to_sips_is_refused_where_the_account_has_no_tls() {
+    let (mut bench, tag, id) = talking();
+    bench.ask(&refer(&tag, &id, 1, "Refer-To: <sips:1002@pbx.example>"));
+    assert_eq!(bench.response().code(), 416);
+    bench.no_call_event();
+}

@@ -181,8 +181,9 @@ table! {
         tls_client_ca_file: Option<PathBuf> = "tls-client-ca-file", Path, optional, Process;
         /// Lowest and highest UDP port of speech; the lowest is even, each call takes two.
         rtp_ports: RangeInclusive<u16> = "rtp-ports", Ports, or("[16384, 16583]"), Process;
-        /// Address at which others beyond a router see the gateway: told to them for speech, in place of its own. The
-        /// router has to pass `rtp-ports` on as they are. Whoever has a private address himself is told the gateway's own.
+        /// Address at which others beyond a router see the gateway, in place of its own: told to them for speech, and in the
+        /// Contact of accounts. The router has to pass `rtp-ports` on as they are. A PBX or telephone that has a private address itself
+        /// is told the gateway's own.
         public_address: Option<IpAddr> = "public-address", parsed(), optional, Live;
         /// STUN server, HOST or HOST:PORT, that says what `public-address` would be, where that changes, and which ports a
         /// router writes in place of those of speech. Asked every two minutes for the one, every 20 s for the others; without

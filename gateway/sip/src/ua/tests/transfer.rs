@@ -5,7 +5,7 @@ use gateway_core::{Cause, LegId, RingId};
 use super::bench::{Bench, SDP, pbx, secs};
 use super::incoming::invite;
 use crate::ua::{CallOutput, OutgoingCall};
-use crate::{HeaderName, Method, Request, Response};
+use crate::{HeaderName, Method, Request, Response, Transport};
 
 /// A phone answered a call of the door; gives our tag and the Call-ID.
 fn talking() -> (Bench, String, String) {
@@ -429,4 +429,48 @@ fn a_transfer_to_sips_is_refused_where_the_account_has_no_tls() {
     bench.ask(&refer(&tag, &id, 1, "Refer-To: <sips:1002@pbx.example>"));
     assert_eq!(bench.response().code(), 416);
     bench.no_call_event();
+}
+
+#[test]
+fn news_of_a_transfer_over_many_proxies_go_over_tcp_and_over_udp_where_that_is_refused() {
+    for refuse in [None, Some(Transport::Tcp)] {
+        let used = if refuse.is_some() {
+            Transport::Udp
+        } else {
+            Transport::Tcp
+        };
+        let mut bench = Bench::trunk();
+        bench.refuse = refuse;
+        let (flow, invite) = bench.dial("1000");
+        let mut response = Response::to(&invite, 200)
+            .with_to_tag("phone")
+            .with(HeaderName::Contact, "<sip:1000@10.0.0.2:5060>")
+            .with_body("application/sdp", SDP);
+        for n in 0..12 {
+            let route = format!("<sip:edge{n}.pbx.example;lr;of={}>", "x".repeat(90));
+            response.headers.push(HeaderName::RecordRoute, route);
+        }
+        bench.reply_with(flow, response);
+        bench.request_of(Method::ACK);
+        assert!(matches!(bench.call_event(), CallOutput::Answered { .. }));
+        let from = invite.headers.from_addr().expect("ours");
+        let (tag, id) = (
+            from.tag().expect("a tag"),
+            invite.headers.call_id().expect("ours"),
+        );
+        bench.ask(&refer(tag, &id, 1, "Refer-To: <sip:1002@pbx.example>"));
+        assert!(matches!(bench.call_event(), CallOutput::TransferAsked { .. }));
+        let invite = follow(&mut bench, "sip:1002@pbx.example", None);
+        assert_eq!(accepted(&mut bench).code(), 202);
+        let on = bench.flow();
+        for news in ["100 Trying", "180 Ringing"] {
+            let (flow, notify) = bench.request();
+            assert_eq!(notify.method, Method::NOTIFY);
+            assert_eq!((flow.transport, flow.remote), (used, on.remote));
+            assert_eq!(notify.body, format!("SIP/2.0 {news}\r\n").as_bytes());
+            bench.reply(flow, &notify, 200);
+            bench.nothing_sent();
+            bench.reply(on, &invite, 180);
+        }
+    }
 }

@@ -94,9 +94,12 @@ async fn named(dns: &TokioResolver, hop: &Hop) -> Vec<String> {
     let Ok(Ok(answer)) = tokio::time::timeout(NAPTR_LIMIT, look_up).await else {
         return Vec::new();
     };
-    let records = answer.answers().iter().filter_map(|record| match &record.data {
-        RData::NAPTR(naptr) => Some(naptr),
-        _ => None,
+    let records = answer.answers().iter().filter_map(|record| {
+        if let RData::NAPTR(naptr) = &record.data {
+            Some(naptr)
+        } else {
+            None
+        }
     });
     srv_names(records, hop.transport)
 }

@@ -80,6 +80,8 @@ table! {
         symmetric_rtp: Option<bool> = "symmetric-rtp", Flag, optional, Live;
         /// Whether silence is left out of speech, where that is not as in `[sip]`.
         silence_suppression: Option<bool> = "silence-suppression", Flag, optional, Live;
+        /// Whether calls are offered with the profile of feedback, where that is not as in `[sip]`.
+        rtcp_feedback: Option<bool> = "rtcp-feedback", Flag, optional, Live;
         /// Certificates, PEM, that the server's certificate must lead to; without it the machine's own.
         tls_ca_file: Option<PathBuf> = "tls-ca-file", Path, optional, Restart;
         /// False takes any certificate: anybody in between can listen and call.
@@ -179,8 +181,9 @@ table! {
         tls_client_ca_file: Option<PathBuf> = "tls-client-ca-file", Path, optional, Process;
         /// Lowest and highest UDP port of speech; the lowest is even, each call takes two.
         rtp_ports: RangeInclusive<u16> = "rtp-ports", Ports, or("[16384, 16583]"), Process;
-        /// Address at which others beyond a router see the gateway: told to them for speech, in place of its own. The
-        /// router has to pass `rtp-ports` on as they are. Whoever has a private address himself is told the gateway's own.
+        /// Address at which others beyond a router see the gateway, in place of its own: told to them for speech, and in the
+        /// Contact of accounts. The router has to pass `rtp-ports` on as they are. A PBX or telephone that has a private address itself
+        /// is told the gateway's own.
         public_address: Option<IpAddr> = "public-address", parsed(), optional, Live;
         /// STUN server, HOST or HOST:PORT, that says what `public-address` would be, where that changes, and which ports a
         /// router writes in place of those of speech. Asked every two minutes for the one, every 20 s for the others; without
@@ -195,6 +198,10 @@ table! {
         /// While it is silent at the door next to nothing is sent to those who agree to it: comfort noise (RFC 3389), of Opus a packet now and
         /// then; and they are asked for the same. For narrow lines: speech is best left as it is. Counts for the next call.
         silence_suppression: bool = "silence-suppression", Flag, or("false"), Live;
+        /// Calls are offered with the profile of feedback (AVPF, RFC 4585), for a PBX that takes no other: Asterisk with `use_avpf = yes`.
+        /// Feedback itself (`a=rtcp-fb`) is neither offered nor answered, with or without it; who calls in may use either profile. Counts
+        /// for the next call.
+        rtcp_feedback: bool = "rtcp-feedback", Flag, or("false"), Live;
         /// Addresses that may call without a registered account between, at most 64.
         direct_peers: Vec<IpAddr> = "direct-peers", list(parsed(), 0, 64), or("[]"), Live;
         /// Mark (DSCP) of SIP messages, by which switches and routers prefer them: a number from 0 to 63 or a name.

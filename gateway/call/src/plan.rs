@@ -12,7 +12,7 @@ use crate::types::{CallRequest, Handover, Input, Outcome, Output, Strategy, Targ
 
 mod handover;
 
-use handover::Named;
+use handover::{Named, Redirect};
 
 /// Least time for which whoever gets the call handed on rings.
 const HEIR_RINGS: Duration = Duration::from_secs(20);
@@ -48,10 +48,12 @@ struct Slot {
     early: bool,
     /// It is called, or calls, to have the call that somebody else has.
     heir: bool,
+    /// It rang long enough, and whom it named next is called once its end has come.
+    moves_on: bool,
     /// Its phone rings, or did.
     rang: bool,
-    /// Whom it wants called instead; its end is on the way.
-    redirect: Option<Named>,
+    /// Whom it wants called instead, the best first.
+    redirects: VecDeque<Redirect>,
     state: State,
     target: Target,
 }
@@ -64,8 +66,9 @@ impl Slot {
             dial: None,
             early: false,
             heir: false,
+            moves_on: false,
             rang: false,
-            redirect: None,
+            redirects: VecDeque::new(),
             state: State::Waiting,
             target,
         }
@@ -221,6 +224,7 @@ impl CallPlan {
             if let Some(asked) = slot.asked.as_mut().filter(|asked| !asked.is_over(now)) {
                 self.out.extend(asked.ask(now, slot.target.leg));
             } else if slot.asked.is_some() || now >= since + self.request.ring_time {
+                slot.moves_on = !slot.redirects.is_empty();
                 self.end_slot(index, Cause::Cancelled);
                 self.reached = true;
             }
@@ -302,7 +306,11 @@ impl CallPlan {
         own.any &= handover.any;
         self.request.digits.contacts.retain(|address| still(address));
         let further = self.request.further.iter_mut().flatten();
-        for target in self.slots.iter_mut().map(|slot| &mut slot.target).chain(further) {
+        let called = self.slots.iter_mut().flat_map(|slot| {
+            let by = slot.redirects.iter_mut().map(|redirect| &mut redirect.by);
+            by.chain([&mut slot.target])
+        });
+        for target in called.chain(further) {
             target.listed &= still(&target.address);
         }
         // what whoever called may, is asked anew each time he wants to
@@ -631,6 +639,11 @@ impl CallPlan {
                 );
                 self.call_next(now);
             }
+            State::Ending(_) if std::mem::take(&mut self.slots[index].moves_on) => {
+                if !self.follow(now, index) {
+                    self.call_next(now);
+                }
+            }
             State::Waiting | State::Ending(_) | State::Ended => {}
         }
     }
@@ -654,7 +667,7 @@ impl CallPlan {
         if self.over.is_some() || self.talk.is_some() {
             return;
         }
-        let busy = |s: &Slot| matches!(s.state, State::Called(_));
+        let busy = |s: &Slot| matches!(s.state, State::Called(_)) || s.moves_on;
         for index in 0..self.slots.len() {
             let one_rings = self.slots.iter().any(busy);
             if self.slots[index].state == State::Waiting
@@ -694,6 +707,9 @@ impl CallPlan {
             self.begin_round();
         } else if next {
             for index in 0..self.slots.len() {
+                // a press passes over whom it named, too
+                self.slots[index].moves_on = false;
+                self.slots[index].redirects.clear();
                 if matches!(self.slots[index].state, State::Called(_)) {
                     self.end_slot(index, Cause::Cancelled);
                     self.reached = true;

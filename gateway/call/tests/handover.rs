@@ -437,6 +437,92 @@ fn a_redirection_to_anybody_else_is_not_followed() {
     assert_eq!(plan.outcome(), Some(Outcome::Unreachable));
 }
 
+/// Whom the commands of these outputs have called.
+fn offered(outputs: &[Output]) -> Vec<(u64, String)> {
+    let offers = commands(outputs).into_iter().filter_map(|command| {
+        if let LegCommand::Offer { leg, target, .. } = command {
+            Some((leg.0, target))
+        } else {
+            None
+        }
+    });
+    offers.collect()
+}
+
+#[test]
+fn of_several_that_a_redirection_names_the_listed_ones_are_called_in_turn() {
+    let named = |user: &str| format!("sip:{user}@pbx.example");
+    let mut plan = plan(&["1000", "1001", "1002", "1003"], &["1000", "1002"]);
+    drain(&mut plan);
+    for user in ["1001", "0900123456", "1002", "1003"] {
+        let outputs = say(&mut plan, 1, redirected(true, &named(user)));
+        let refused = match user {
+            "0900123456" => vec![format!("{} not-listed", named(user))],
+            // there are two legs for them
+            "1003" => vec![format!("{} too-many", named(user))],
+            _ => Vec::new(),
+        };
+        assert_eq!(told(&outputs), refused);
+    }
+    let outputs = say(&mut plan, 1, ended(1, Cause::Refused));
+    assert_eq!(offered(&outputs), [(12, named("1001"))]);
+    // who may not open himself takes nothing from who is called after him
+    let outputs = say(&mut plan, 2, ended(12, Cause::Busy));
+    assert_eq!(offered(&outputs), [(11, named("1002"))]);
+    say(&mut plan, 3, answered(11, &named("1002")));
+    assert_eq!(presses(&mut plan, 11, 4), 1);
+}
+
+#[test]
+fn one_of_them_who_lets_it_ring_makes_room_for_the_next_once_his_leg_is_over() {
+    let named = |user: &str| format!("sip:{user}@pbx.example");
+    let mut plan = plan(&["1001", "1002"], &[]);
+    drain(&mut plan);
+    say(&mut plan, 1, redirected(true, &named("1001")));
+    say(&mut plan, 1, redirected(true, &named("1002")));
+    say(&mut plan, 1, ended(1, Cause::Refused));
+    say(&mut plan, 2, LegEvent::Ringing { leg: LegId(12) });
+    plan.handle_timeout(T0 + secs(21));
+    let outputs = drain(&mut plan);
+    let cause = Cause::Cancelled;
+    assert_eq!(
+        commands(&outputs),
+        [LegCommand::End {
+            leg: LegId(12),
+            cause
+        }]
+    );
+    assert_eq!(plan.outcome(), None);
+    let outputs = say(&mut plan, 22, ended(12, Cause::Cancelled));
+    assert_eq!(offered(&outputs), [(11, named("1002"))]);
+    say(&mut plan, 23, LegEvent::Ringing { leg: LegId(11) });
+    let outputs = say(&mut plan, 24, ended(11, Cause::Busy));
+    assert_eq!(offered(&outputs), []);
+    assert_eq!(plan.outcome(), Some(Outcome::NoAnswer));
+}
+
+#[test]
+fn who_is_taken_off_the_lists_before_his_turn_is_not_called_and_the_next_one_opens_only_if_who_named_him_might()
+ {
+    let lists = |known: &[&str]| Handover {
+        any: false,
+        known: known.iter().map(|one| (*one).to_owned()).collect(),
+        spare: Vec::new(),
+    };
+    for (still, opens) in [(&["1000", "1002"][..], 1), (&["1002"], 0)] {
+        let mut plan = plan(&["1001", "1002"], &["1000", "1001", "1002"]);
+        drain(&mut plan);
+        say(&mut plan, 1, redirected(true, "sip:1001@pbx.example"));
+        say(&mut plan, 1, redirected(true, "sip:1002@pbx.example"));
+        plan.narrow(|address| still.contains(&address), &lists(&["1002"]));
+        let outputs = say(&mut plan, 2, ended(1, Cause::Refused));
+        assert_eq!(offered(&outputs), [(12, "sip:1002@pbx.example".to_owned())]);
+        // nobody says who it is but the list
+        say(&mut plan, 3, answered(12, ""));
+        assert_eq!(presses(&mut plan, 12, 4), opens, "{still:?}");
+    }
+}
+
 #[test]
 fn two_that_redirect_to_each_other_come_to_an_end() {
     let mut plan = plan(&["1000", "1002"], &["1000"]);

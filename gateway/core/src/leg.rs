@@ -350,7 +350,7 @@ pub enum LegEvent {
         /// The caller.
         peer: Peer,
     },
-    /// Whoever was called wants somebody else called instead (SIP 3xx). `Ended` follows.
+    /// Whoever was called wants somebody else called instead (SIP 3xx); of several the best first. `Ended` follows the last one.
     Redirected {
         /// True if the target is a user of the account's PBX, whose domain stands in it then.
         at_pbx: bool,

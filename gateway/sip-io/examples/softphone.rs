@@ -160,6 +160,7 @@ fn params(args: &Args, account: &AccountId, line: &LineId) -> Result<SipParams, 
             ice: Ice::Off,
             symmetric: true,
             silences: false,
+            feedback: false,
             timer: Some(SessionTimer::default()),
             tls: TlsTrust {
                 ca_file: args.0.get("ca").map(Into::into),

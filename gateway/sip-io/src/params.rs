@@ -158,6 +158,8 @@ pub struct AccountParams {
     pub symmetric: bool,
     /// While nobody speaks next to nothing is sent, to who wants it so, and wanted.
     pub silences: bool,
+    /// Calls are offered with the profile of feedback (RFC 4585).
+    pub feedback: bool,
     /// Session timers (RFC 4028); `None`: none.
     pub timer: Option<SessionTimer>,
     /// TLS trust, used if `transport` is TLS.
@@ -229,6 +231,8 @@ pub struct SipParams {
     pub direct_symmetric: bool,
     /// Whether silence is sent in calls without an account, as [`AccountParams::silences`].
     pub direct_silences: bool,
+    /// Profile of calls without an account, as [`AccountParams::feedback`].
+    pub direct_feedback: bool,
     /// TLS trust of direct calls to `sips:` or `transport=tls` targets.
     pub direct_tls: TlsTrust,
     /// `User-Agent` and `Server`: `Doorline/<version>`.
@@ -263,6 +267,7 @@ impl Default for SipParams {
             direct_srtp: Srtp::Off,
             direct_symmetric: true,
             direct_silences: false,
+            direct_feedback: false,
             direct_tls: TlsTrust::default(),
             user_agent: concat!("Doorline/", env!("CARGO_PKG_VERSION")).to_owned(),
             instance: [0; 16],
@@ -398,6 +403,7 @@ mod tests {
             ice: Ice::Off,
             symmetric: true,
             silences: false,
+            feedback: false,
             timer: Some(SessionTimer::default()),
             tls: TlsTrust::default(),
             callees: Callees::default(),

@@ -43,6 +43,8 @@ pub(crate) struct MediaPolicy {
     pub(crate) symmetric: bool,
     /// While nobody speaks next to nothing is sent.
     pub(crate) silences: bool,
+    /// The profile of feedback is offered.
+    pub(crate) feedback: bool,
     /// Our certificate for handshakes; none where media is never encrypted.
     pub(crate) identity: Option<Arc<Identity>>,
 }
@@ -166,6 +168,7 @@ impl Session {
                 Ice::Off => Side::Off,
             },
             silences: self.policy.silences,
+            feedback: self.policy.feedback,
             ..Capabilities::default()
         };
         Ok(self
@@ -456,6 +459,7 @@ mod tests {
             ice: Ice::Off,
             symmetric: true,
             silences: false,
+            feedback: false,
             identity: None,
         };
         let mut session = Session::new(LineId::new("riser").expect("a name"), policy);

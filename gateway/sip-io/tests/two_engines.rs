@@ -652,6 +652,7 @@ async fn a_reload_starts_and_stops_accounts_and_refuses_other_ports() {
         ice: Ice::Off,
         symmetric: true,
         silences: false,
+        feedback: false,
         timer: Some(SessionTimer::default()),
         tls: TlsTrust::default(),
         callees: Callees::default(),

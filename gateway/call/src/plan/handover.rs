@@ -12,6 +12,8 @@ use crate::types::{Handover, Output, Purpose, Target};
 
 /// Refusals of one call that stand in the journal.
 const MOST_TOLD: u32 = 10;
+/// Parties that one target names in its place and that wait for their turn.
+const MOST_NAMED: usize = 4;
 /// Parties of one call, beside those of its list.
 const MOST_HEIRS: usize = 4;
 
@@ -22,6 +24,13 @@ pub(super) struct Named {
     pub(super) at_pbx: bool,
     /// Address.
     pub(super) target: String,
+}
+
+/// Somebody who is to be called instead, and the target that wants it so, as it was: what that may not, he may not.
+#[derive(Debug)]
+pub(super) struct Redirect {
+    pub(super) by: Target,
+    named: Named,
 }
 
 impl Named {
@@ -134,7 +143,7 @@ impl CallPlan {
         self.out.push_back(Output::Leg(LegCommand::Answer { leg }));
     }
 
-    /// Whoever is called wants somebody else called instead.
+    /// Whoever is called wants somebody else called instead, after those whom he has named before.
     pub(super) fn redirected(&mut self, index: usize, named: Named) {
         let leg = self.slots[index].target.leg;
         let waits = match self.request.purpose {
@@ -148,30 +157,42 @@ impl CallPlan {
             Err("not-talking")
         };
         match result {
-            Ok(()) if self.request.handover.spare.is_empty() => self.refused(leg, &named.target, "too-many"),
-            Ok(()) => self.slots[index].redirect = Some(named),
+            Ok(()) if self.is_full(index) => self.refused(leg, &named.target, "too-many"),
+            Ok(()) => {
+                let by = self.slots[index].target.clone();
+                self.slots[index].redirects.push_back(Redirect { by, named });
+            }
             Err(why) => self.refused(leg, &named.target, why),
         }
     }
 
-    /// Calls whom a target that was redirected names. False if there is nobody.
+    /// Is there no leg for another one, or do enough wait?
+    fn is_full(&self, index: usize) -> bool {
+        let spare = self.request.handover.spare.len();
+        self.slots[index].redirects.len() >= MOST_NAMED.min(spare)
+    }
+
+    /// Calls whom a target that was redirected names next. False if there is nobody.
     pub(super) fn follow(&mut self, now: Instant, index: usize) -> bool {
         if self.over.is_some() || self.talk.is_some() {
             return false;
         }
-        let Some(named) = self.slots[index].redirect.take() else {
-            return false;
-        };
-        let Some(leg) = self.request.handover.spare.pop() else {
+        let handover = &mut self.request.handover;
+        let waiting = &mut self.slots[index].redirects;
+        // the lists may have changed while others were called
+        waiting.retain(|redirect| handover.takes(&redirect.named));
+        let (Some(Redirect { by, named }), Some(leg)) = (waiting.pop_front(), handover.spare.pop()) else {
             return false;
         };
         let found = self.entitled(&named);
         let called = self.request.handover.called(&named);
         let slot = &mut self.slots[index];
+        // what the one before did is not this one's doing
+        (slot.asked, slot.early, slot.rang, slot.moves_on) = (None, false, false, false);
         slot.target.leg = leg;
         slot.target.backups.clear();
-        slot.target.barred |= found.is_none();
-        slot.target.listed &= found.is_some();
+        slot.target.barred = by.barred || found.is_none();
+        slot.target.listed = by.listed && found.is_some();
         slot.target.address = found.unwrap_or_else(|| named.target.clone());
         slot.dial = Some(called);
         self.call(now, index);

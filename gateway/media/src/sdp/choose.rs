@@ -2,7 +2,7 @@
 
 use super::dtls::{Handshake, Setup};
 use super::formats::Formats;
-use super::offer_answer::{is_dtls, is_rtp, is_secure};
+use super::profile::{is_dtls, is_rtp, is_secure};
 use super::{CryptoAttribute, OfferAnswer, SdpError, SessionDescription, SrtpKeying, SrtpPolicy};
 
 /// How the keys of a chosen line come.
@@ -31,12 +31,9 @@ impl OfferAnswer {
                 refusal.get_or_insert_with(|| self.no_common(line));
                 continue;
             }
-            let offered: Vec<CryptoAttribute> =
-                line.values("crypto").filter_map(CryptoAttribute::parse).collect();
-            let best = offered
-                .into_iter()
-                .filter(|c| self.capabilities.suites.contains(&c.suite))
-                .min_by_key(|c| self.capabilities.suites.iter().position(|s| *s == c.suite));
+            // the offerer's order counts (RFC 4568 §5.1.1)
+            let mut offered = line.values("crypto").filter_map(CryptoAttribute::parse);
+            let best = offered.find(|c| self.capabilities.suites.contains(&c.suite));
             // keys in clear go with neither the profile of DTLS nor a policy without them
             let keyed = self.capabilities.keying == SrtpKeying::Sdes && !is_dtls(&line.transport);
             let best = best.filter(|_| keyed).map(Chosen::Sdes);

@@ -6,6 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use rand::RngCore;
 
+/// What drafts of RFC 6188, and devices made by them, call `AES_256_CM_HMAC_SHA1_80`.
+const DRAFT_NAME: &str = "AES_CM_256_HMAC_SHA1_80";
+
 /// An SRTP suite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SrtpSuite {
@@ -43,14 +46,12 @@ impl SrtpSuite {
         }
     }
 
-    /// Reads a name; `AES_CM_256_…` is a common misspelling of RFC 6188's name.
+    /// Reads a name; that of the drafts of RFC 6188, too.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        let name = if name.eq_ignore_ascii_case("AES_CM_256_HMAC_SHA1_80") {
-            "AES_256_CM_HMAC_SHA1_80"
-        } else {
-            name
-        };
+        if name.eq_ignore_ascii_case(DRAFT_NAME) {
+            return Some(Self::AesCm256Sha1_80);
+        }
         Self::ALL
             .into_iter()
             .find(|s| s.name().eq_ignore_ascii_case(name))
@@ -157,6 +158,8 @@ pub struct CryptoAttribute {
     pub tag: u32,
     /// Suite.
     pub suite: SrtpSuite,
+    /// The suite is called `AES_CM_256_HMAC_SHA1_80`, as drafts of RFC 6188 had it, and as some know it by no other name.
+    pub draft_name: bool,
     /// Key of the writer's sending direction.
     pub key: MasterKey,
 }
@@ -168,7 +171,8 @@ impl CryptoAttribute {
     pub fn parse(value: &str) -> Option<Self> {
         let mut words = value.split_ascii_whitespace();
         let tag = words.next().filter(|t| t.len() <= 9)?.parse().ok()?;
-        let suite = SrtpSuite::parse(words.next()?)?;
+        let name = words.next()?;
+        let suite = SrtpSuite::parse(name)?;
         let keys = words.next()?;
         if !words.all(|p| p.to_ascii_uppercase().starts_with("WSH=")) {
             return None;
@@ -192,6 +196,7 @@ impl CryptoAttribute {
         Some(Self {
             tag,
             suite,
+            draft_name: !suite.name().eq_ignore_ascii_case(name),
             key: MasterKey::new(suite, &bytes, mki_len)?,
         })
     }
@@ -199,11 +204,14 @@ impl CryptoAttribute {
     /// The attribute's value.
     #[must_use]
     pub fn to_value(&self) -> String {
-        format!(
-            "{} {} inline:{}",
-            self.tag,
-            self.suite.name(),
-            STANDARD.encode(&self.key.bytes)
-        )
+        let name = match self.suite {
+            SrtpSuite::AesCm256Sha1_80 if self.draft_name => DRAFT_NAME,
+            SrtpSuite::AeadAes128Gcm
+            | SrtpSuite::AeadAes256Gcm
+            | SrtpSuite::AesCm128Sha1_32
+            | SrtpSuite::AesCm128Sha1_80
+            | SrtpSuite::AesCm256Sha1_80 => self.suite.name(),
+        };
+        format!("{} {name} inline:{}", self.tag, STANDARD.encode(&self.key.bytes))
     }
 }

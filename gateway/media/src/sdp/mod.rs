@@ -10,6 +10,7 @@ mod formats;
 mod ice;
 mod offer_answer;
 mod parse;
+mod profile;
 mod write;
 
 use std::net::{IpAddr, SocketAddr};
@@ -81,9 +82,9 @@ pub enum SrtpPolicy {
     /// Never.
     #[default]
     Off,
-    /// Offered as RTP/AVP with `a=crypto` or `a=fingerprint` (RFC 8643); plain RTP is taken too.
+    /// Offered as RTP/AVP (with feedback RTP/AVPF) with `a=crypto` or `a=fingerprint` (RFC 8643); plain RTP is taken too.
     Optional,
-    /// Offered as RTP/SAVP or UDP/TLS/RTP/SAVP; plain RTP is refused.
+    /// Offered as RTP/SAVP or UDP/TLS/RTP/SAVP (with feedback …F); plain RTP is refused.
     Required,
 }
 

@@ -8,6 +8,7 @@ use rand::RngCore;
 use super::choose::Chosen;
 use super::dtls::{self, Handshake, Setup};
 use super::formats::{self, Formats, Numbers};
+use super::profile::{self, has_feedback, is_dtls, is_secure};
 use super::{
     Agreed, Attribute, AudioCodec, CryptoAttribute, Direction, DtlsPeer, EventFormat, MasterKey, MediaLine,
     Origin, Quiet, SdpError, SessionDescription, SrtpKeying, SrtpKeys, SrtpPolicy, SrtpSuite, ice,
@@ -36,6 +37,8 @@ pub struct Capabilities {
     pub ice: Side,
     /// While nobody speaks next to nothing is sent, to whoever wants it so, and wanted.
     pub silences: bool,
+    /// Offer the profile with feedback (RFC 4585). No feedback itself is offered, and none answered.
+    pub feedback: bool,
 }
 
 impl Default for Capabilities {
@@ -61,6 +64,7 @@ impl Default for Capabilities {
             fingerprint: None,
             ice: Side::Off,
             silences: false,
+            feedback: false,
         }
     }
 }
@@ -167,6 +171,7 @@ impl OfferAnswer {
                 crypto.push(CryptoAttribute {
                     tag: u32::try_from(n + 1).unwrap_or(u32::MAX),
                     suite,
+                    draft_name: false,
                     key,
                 });
             }
@@ -178,15 +183,12 @@ impl OfferAnswer {
         let codecs: Vec<(u8, AudioCodec)> = ours.map(|c| (numbers.codec(*c), *c)).collect();
         let events = numbers.events(&codecs);
         let mux = self.capabilities.rtcp_mux;
-        let transport = match (required, by_dtls) {
-            (true, false) => "RTP/SAVP",
-            (true, true) => "UDP/TLS/RTP/SAVP",
-            // opportunistic, with keys or a fingerprint beside it (RFC 8643)
-            (false, _) => "RTP/AVP",
-        };
-        // what is secured goes on under the profile that it was agreed under, if our keys go with it
         let sent = self.sent.as_ref().and_then(|sent| sent.media.get(self.audio));
         let sent = sent.map(|line| line.transport.clone());
+        // a call goes on as it began, with room for feedback or without
+        let feedback = sent.as_deref().map_or(self.capabilities.feedback, has_feedback);
+        let transport = profile::of(required, by_dtls, feedback);
+        // what is secured goes on under the profile that it was agreed under, if our keys go with it
         let agreed = sent.filter(|transport| secured && !required && is_dtls(transport) == by_dtls);
         let transport = agreed.as_deref().unwrap_or(transport);
         let narrow = |(_, codec): &(u8, AudioCodec)| codec.clock_rate() == 8_000;
@@ -364,6 +366,7 @@ impl OfferAnswer {
             .map(|c| CryptoAttribute {
                 tag: c.tag,
                 suite: c.suite,
+                draft_name: c.draft_name,
                 key: self.key(c.suite, rng),
             })
             .into_iter()
@@ -558,19 +561,6 @@ impl OfferAnswer {
         self.sent = Some(d.clone());
         d
     }
-}
-
-pub(super) fn is_rtp(transport: &str) -> bool {
-    matches!(transport, "RTP/AVP" | "RTP/AVPF") || is_secure(transport)
-}
-
-pub(super) fn is_secure(transport: &str) -> bool {
-    matches!(transport, "RTP/SAVP" | "RTP/SAVPF") || is_dtls(transport)
-}
-
-/// Profiles of RFC 5764 §9.
-pub(super) fn is_dtls(transport: &str) -> bool {
-    matches!(transport, "UDP/TLS/RTP/SAVP" | "UDP/TLS/RTP/SAVPF")
 }
 
 /// What we take after an answer, with the codec we send first: what we offered, by our payload types and by the

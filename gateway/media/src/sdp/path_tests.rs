@@ -73,9 +73,12 @@ fn value<'a>(description: &'a SessionDescription, name: &str) -> Option<&'a str>
 fn two_of_us_agree_on_a_handshake_that_the_answerer_begins() {
     for (policy, transport) in [
         (SrtpPolicy::Required, "UDP/TLS/RTP/SAVP"),
+        (SrtpPolicy::Required, "UDP/TLS/RTP/SAVPF"),
         (SrtpPolicy::Optional, "RTP/AVP"),
+        (SrtpPolicy::Optional, "RTP/AVPF"),
     ] {
         let (mut caller, mut callee) = (by_dtls(policy), by_dtls(policy));
+        caller.capabilities.feedback = transport.ends_with('F');
         let offer = caller.offer(Direction::SendRecv, &mut rng(2));
         assert_eq!(offer.media[0].transport, transport);
         assert_eq!(value(&offer, "setup"), Some("actpass"));

@@ -465,7 +465,12 @@ fn crypto_lines_are_read_with_lifetime_and_mki_and_refused_if_unusable() {
     assert!(!format!("{:?}", line(cm, "")).contains("WVN"));
     for suite in SrtpSuite::ALL {
         let key = MasterKey::random(suite, &mut rng());
-        let c = CryptoAttribute { tag: 1, suite, key };
+        let c = CryptoAttribute {
+            tag: 1,
+            suite,
+            draft_name: false,
+            key,
+        };
         assert_eq!(CryptoAttribute::parse(&c.to_value()), Some(c));
     }
 }
@@ -748,6 +753,58 @@ proptest! {
 }
 
 #[test]
+fn the_first_suite_of_the_offer_is_taken_under_the_name_it_has_there() {
+    let line = |tag: u32, name: &str| {
+        let suite = SrtpSuite::parse(name).expect("one of ours");
+        let key = MasterKey::random(suite, &mut rng());
+        let c = CryptoAttribute {
+            tag,
+            suite,
+            draft_name: false,
+            key,
+        };
+        let value = c.to_value().replace(suite.name(), name);
+        format!("a=crypto:{value}\r\n")
+    };
+    let (cm, gcm) = ("AES_CM_128_HMAC_SHA1_80", "AEAD_AES_128_GCM");
+    let (name, draft) = ("AES_256_CM_HMAC_SHA1_80", "AES_CM_256_HMAC_SHA1_80");
+    for (offered, taken) in [
+        (&[cm, gcm][..], cm),
+        (&[gcm, cm], gcm),
+        (&["AEAD_AES_256_GCM", gcm, name, cm], "AEAD_AES_256_GCM"),
+        (&[draft, cm], draft),
+        (&[draft], draft),
+        (&[name, draft], name),
+        (&["AES_CM_128_HMAC_SHA1_32", cm], "AES_CM_128_HMAC_SHA1_32"),
+    ] {
+        let lines: String = (1..).zip(offered).map(|(tag, name)| line(tag, name)).collect();
+        let (text, agreed) = answer(&mut dialog(SrtpPolicy::Required), &offer("RTP/SAVP", &lines));
+        let keys = agreed.srtp.expect("keys");
+        assert_eq!(Some(keys.suite), SrtpSuite::parse(taken));
+        let answered: Vec<&str> = text.media[0].values("crypto").collect();
+        let tag = 1 + offered.iter().position(|name| *name == taken).unwrap_or_default();
+        assert_eq!(answered.len(), 1);
+        assert!(
+            answered[0].starts_with(&format!("{tag} {taken} inline:")),
+            "{offered:?}: {answered:?}"
+        );
+    }
+    // what we do not have is passed over, and what is not allowed
+    let f8 = format!("{}{}", KEY.replace(cm, "F8_128_HMAC_SHA1_80"), line(2, gcm));
+    let (_, agreed) = answer(&mut dialog(SrtpPolicy::Required), &offer("RTP/SAVP", &f8));
+    assert_eq!(agreed.srtp.map(|k| k.suite), Some(SrtpSuite::AeadAes128Gcm));
+    let capabilities = Capabilities {
+        srtp: SrtpPolicy::Required,
+        suites: vec![SrtpSuite::AesCm128Sha1_80],
+        ..Capabilities::default()
+    };
+    let mut only = OfferAnswer::new(capabilities, local("192.0.2.1"), &mut rng());
+    let both = format!("{}{}", line(1, gcm), line(2, cm));
+    let (_, agreed) = answer(&mut only, &offer("RTP/SAVP", &both));
+    assert_eq!(agreed.srtp.map(|k| k.suite), Some(SrtpSuite::AesCm128Sha1_80));
+}
+
+#[test]
 fn an_offer_with_feedback_is_answered_under_its_profile_and_without_feedback() {
     let mut d = dialog(SrtpPolicy::Off);
     let feedback = "a=rtcp-fb:* trr-int 5000\r\na=rtcp-fb:8 nack\r\n";
@@ -759,4 +816,48 @@ fn an_offer_with_feedback_is_answered_under_its_profile_and_without_feedback() {
         .offer(Direction::SendRecv, &mut rng())
         .to_string();
     assert!(!ours.contains("rtcp-fb"), "{ours}");
+}
+
+#[test]
+fn the_profile_of_feedback_is_offered_where_it_is_wanted_and_feedback_itself_never() {
+    let with = |srtp, feedback| {
+        let capabilities = Capabilities {
+            srtp,
+            feedback,
+            ..Capabilities::default()
+        };
+        OfferAnswer::new(capabilities, local("192.0.2.1"), &mut rng())
+    };
+    use SrtpPolicy::{Off, Optional, Required};
+    for (srtp, feedback, profile) in [
+        (Off, false, "RTP/AVP"),
+        (Off, true, "RTP/AVPF"),
+        (Optional, true, "RTP/AVPF"),
+        (Required, false, "RTP/SAVP"),
+        (Required, true, "RTP/SAVPF"),
+    ] {
+        let (mut us, mut them) = (with(srtp, feedback), with(srtp, false));
+        let first = us.offer(Direction::SendRecv, &mut rng());
+        assert_eq!(first.media[0].transport, profile, "{srtp:?}");
+        assert!(first.media[0].attribute("rtcp-fb").is_none());
+        let (reply, _) = answer(&mut them, &parse(&first.to_string()));
+        assert_eq!(reply.media[0].transport, profile);
+        let agreed = us.handle_answer(&parse(&reply.to_string())).expect("agreed");
+        assert_eq!(agreed.srtp.is_some(), srtp != Off);
+        // either side may make the next offer
+        for side in [&mut us, &mut them] {
+            let next = side.offer(Direction::SendRecv, &mut rng());
+            assert_eq!(next.media[0].transport, profile, "{srtp:?}, again");
+        }
+    }
+    // a plain answer to it is as good, and a call that began without goes on without
+    let mut us = with(Off, true);
+    us.offer(Direction::SendRecv, &mut rng());
+    us.handle_answer(&offer("RTP/AVP", "")).expect("agreed");
+    let mut us = with(Off, true);
+    let (text, _) = answer(&mut us, &offer("RTP/AVP", "a=rtcp-fb:* ccm tmmbr\r\n"));
+    assert_eq!(text.media[0].transport, "RTP/AVP");
+    assert!(text.media[0].attribute("rtcp-fb").is_none());
+    let next = us.offer(Direction::SendRecv, &mut rng());
+    assert_eq!(next.media[0].transport, "RTP/AVP");
 }

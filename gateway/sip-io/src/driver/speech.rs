@@ -21,6 +21,7 @@ impl Driver {
         let codecs = account.map_or(&direct.direct_codecs, |a| &a.codecs).clone();
         let symmetric = account.map_or(direct.direct_symmetric, |a| a.symmetric);
         let silences = account.map_or(direct.direct_silences, |a| a.silences);
+        let feedback = account.map_or(direct.direct_feedback, |a| a.feedback);
         MediaPolicy {
             codecs,
             srtp,
@@ -28,6 +29,7 @@ impl Driver {
             ice,
             symmetric,
             silences,
+            feedback,
             identity: (srtp != Srtp::Off).then(|| self.identity()).flatten(),
         }
     }

@@ -11,7 +11,7 @@ use super::account::{Account, Phase};
 use super::call::{Call, Phase as CallPhase};
 use super::hop::Hop;
 use super::hops::HopSlot;
-use super::inside::Inside;
+use super::inside::{Inside, Roomless};
 use super::message::{OutgoingMessage, Sending, Taken};
 use super::multipart;
 use super::strangers::{Knocks, Strangers};
@@ -81,6 +81,8 @@ pub struct UserAgent {
     pub(crate) streams: BTreeMap<Flow, Stream>,
     /// Texts that came.
     pub(crate) taken: Taken,
+    /// Long requests of ours inside calls that wait for a connection.
+    pub(crate) roomless: Vec<Roomless>,
     /// Texts of ours that wait for their hop.
     pub(crate) texts: Vec<(Hop, OutgoingMessage)>,
     pub(crate) uses: BTreeMap<TransactionId, Use>,
@@ -116,6 +118,7 @@ impl UserAgent {
             strangers: Strangers::default(),
             streams: BTreeMap::new(),
             taken: Taken::default(),
+            roomless: Vec::new(),
             texts: Vec::new(),
             uses: BTreeMap::new(),
             watchers: BTreeMap::new(),
@@ -493,7 +496,7 @@ impl UserAgent {
             Some(Use::Probe(account)) => self.probe_lost(now, &account, &format!("OPTIONS: {why}")),
             Some(Use::Publish(account)) => self.publish_failed(now, &account),
             Some(Use::Register(account)) => self.register_unanswered(now, id, &account, why),
-            Some(Use::Watch(watcher)) => self.watcher_lost(watcher),
+            Some(Use::Watch(watcher)) => self.watcher_unanswered(watcher, sent),
             Some(Use::Bye { .. }) | None => {}
         }
     }

@@ -97,6 +97,25 @@ impl UserAgent {
         }
     }
 
+    /// TCP that was wanted for room is there, or refused: what waited for it goes.
+    fn room_settled(&mut self, now: Instant, tcp: &Hop, refused: Option<&str>) {
+        let publishes = self
+            .accounts
+            .values()
+            .any(|account| account.publication.waits_for(tcp));
+        let watched = self.watchers.values().any(|watcher| watcher.waits_for(tcp));
+        let inside = self.roomless.iter().any(|waiting| waiting.tcp == *tcp);
+        if !(publishes || watched || inside) {
+            return;
+        }
+        if let Some(why) = refused {
+            self.no_room(now, tcp, why);
+        }
+        self.publications_reach(now, tcp);
+        self.watchers_reach(now, tcp);
+        self.inside_reaches(now, tcp);
+    }
+
     fn forget_hops(&mut self, now: Instant) {
         if self.hops.len() < MOST {
             return;
@@ -140,6 +159,7 @@ impl UserAgent {
                     self.call_flow_up(now, leg, &reached);
                 }
                 self.texts_reach(now, hop, Ok(()));
+                self.room_settled(now, hop, None);
             }
             Err(why) => {
                 if let Some(slot) = self.hops.get_mut(hop) {
@@ -157,6 +177,7 @@ impl UserAgent {
                     self.call_flow_failed(now, leg, &why);
                 }
                 self.texts_reach(now, hop, Err(&why));
+                self.room_settled(now, hop, Some(&why));
             }
         }
         self.drain(now);

@@ -8,8 +8,9 @@ use rand::Rng;
 
 use super::UserAgent;
 use super::agent::Use;
-use super::call::Phase;
+use super::call::{Call, Phase};
 use super::headers::SDP;
+use super::hop::Hop;
 use super::identity;
 use super::privacy;
 use super::timer::{SessionTimer, confirmed, min_se};
@@ -21,6 +22,8 @@ use crate::{Flow, HeaderName, Method, Request, Response};
 const MOST_AUTHS: u8 = 3;
 /// Wait before a refresh is tried again after an answer that says nothing about when.
 const AGAIN: Duration = Duration::from_secs(10);
+/// Requests inside calls that wait for a connection.
+const MOST_ROOMLESS: usize = 64;
 /// Wait while another exchange of the call goes on.
 const BUSY: Duration = Duration::from_secs(1);
 
@@ -49,6 +52,17 @@ pub(crate) struct Inside {
     what: What,
 }
 
+/// A request inside a call that is too long for UDP, and the connection that it waits for.
+#[derive(Debug)]
+pub(crate) struct Roomless {
+    auths: u8,
+    flow: Flow,
+    leg: LegId,
+    request: Request,
+    pub(crate) tcp: Hop,
+    what: What,
+}
+
 impl UserAgent {
     /// Settings of an account, or those of direct calls; `None`: no session timers.
     pub(crate) fn timer_of(&self, account: Option<&AccountId>) -> Option<SessionTimer> {
@@ -57,7 +71,8 @@ impl UserAgent {
             .map_or_else(|| Some(SessionTimer::default()), |account| account.params.timer)
     }
 
-    /// Sends a request inside a call.
+    /// Sends a request inside a call. One that tells something waits for a connection if it is too long for UDP; the others go
+    /// where the call goes.
     pub(crate) fn ask_inside(
         &mut self,
         now: Instant,
@@ -73,6 +88,57 @@ impl UserAgent {
         if let Some(account) = account.as_ref().and_then(|id| self.accounts.get_mut(id)) {
             account.auth.preempt(&mut request, &mut self.rng);
         }
+        let len = request.to_bytes().len();
+        let flow = match what {
+            What::Notify => match self.with_room(now, len, flow) {
+                Ok(flow) => flow,
+                Err(tcp) if self.roomless.len() < MOST_ROOMLESS => {
+                    self.roomless.push(Roomless {
+                        auths,
+                        flow,
+                        leg,
+                        request,
+                        tcp,
+                        what,
+                    });
+                    return None;
+                }
+                Err(_) => flow,
+            },
+            What::Press | What::Prack { .. } | What::Refresh => flow,
+        };
+        self.send_inside(now, leg, what, request, flow, auths)
+    }
+
+    /// The connection that requests inside calls wait for is there, or refused.
+    pub(crate) fn inside_reaches(&mut self, now: Instant, tcp: &Hop) {
+        let due = self.roomless.extract_if(.., |waiting| waiting.tcp == *tcp);
+        for waiting in due.collect::<Vec<_>>() {
+            let Roomless {
+                auths,
+                flow,
+                leg,
+                request,
+                what,
+                ..
+            } = waiting;
+            if self.calls.get(&leg).is_none_or(Call::is_over) {
+                continue;
+            }
+            let roomy = self.with_room(now, request.to_bytes().len(), flow);
+            self.send_inside(now, leg, what, request, roomy.unwrap_or(flow), auths);
+        }
+    }
+
+    fn send_inside(
+        &mut self,
+        now: Instant,
+        leg: LegId,
+        what: What,
+        request: Request,
+        flow: Flow,
+        auths: u8,
+    ) -> Option<TransactionId> {
         // Too many transactions: a refresh is tried again, a PRACK is asked for again.
         let tx = self.layer.send_request(now, request.clone(), flow).ok()?;
         let inside = Inside {

@@ -11,6 +11,7 @@ use gateway_core::{AccountId, Instant};
 use super::UserAgent;
 use super::agent::Use;
 use super::dialog_info::escaped;
+use super::hop::Hop;
 use super::types::Output;
 use crate::transaction::TransactionId;
 use crate::{HeaderName, Method, NameAddr, Request, Response};
@@ -42,10 +43,18 @@ pub(crate) struct Publication {
     given_up: bool,
     /// What was sent last.
     open: Option<bool>,
+    /// The connection it waits for, since it is too long for UDP.
+    room: Option<Hop>,
     seq: u32,
     tag: String,
     tries: u8,
     waits: bool,
+}
+
+impl Publication {
+    pub(crate) fn waits_for(&self, tcp: &Hop) -> bool {
+        self.room.as_ref() == Some(tcp)
+    }
 }
 
 impl UserAgent {
@@ -162,13 +171,40 @@ impl UserAgent {
             request = request.with_body(MEDIA_TYPE, body);
         }
         account.auth.preempt(&mut request, &mut self.rng);
+        let flow = match self.with_room(now, request.to_bytes().len(), flow) {
+            Ok(flow) => flow,
+            // it is written anew then, but for the last one, which is short
+            Err(tcp) if expires > 0 => {
+                if let Some(account) = self.accounts.get_mut(id) {
+                    account.publication.open = None;
+                    account.publication.room = Some(tcp);
+                    account.publication.waits = true;
+                }
+                return true;
+            }
+            Err(_) => flow,
+        };
         let Ok(tx) = self.layer.send_request(now, request, flow) else {
             return false;
         };
-        account.publication.waits = true;
+        if let Some(account) = self.accounts.get_mut(id) {
+            account.publication.waits = true;
+        }
         self.uses.insert(tx, Use::Publish(id.clone()));
         self.pump(now);
         true
+    }
+
+    /// The connection that publications wait for is there, or refused.
+    pub(crate) fn publications_reach(&mut self, now: Instant, tcp: &Hop) {
+        for account in self.accounts.values_mut() {
+            let publication = &mut account.publication;
+            if publication.room.take_if(|room| room == tcp).is_some() {
+                publication.waits = false;
+                publication.due = Some(now);
+            }
+        }
+        self.publications_due(now);
     }
 
     pub(crate) fn publish_answered(

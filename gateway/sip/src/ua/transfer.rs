@@ -10,10 +10,12 @@ use super::call::{Phase, Referred};
 use super::inside::What;
 use super::types::{CallOutput, OutgoingCall};
 use crate::transaction::TransactionId;
-use crate::{HeaderName, Method, ReferTo, Replaces, Request, Response, Uri};
+use crate::{HeaderName, Method, NameAddr, ReferTo, Replaces, Request, Response, Transport, Uri};
 
 /// Seconds that the implicit subscription is said to live: longer than anybody lets a phone ring.
 const SUBSCRIBED_S: u32 = 180;
+/// Addresses of one 3xx that are told: whoever calls picks those that may be called.
+const MOST_CONTACTS: usize = 8;
 /// Media type of what a NOTIFY tells (RFC 3420).
 const SIPFRAG: &str = "message/sipfrag;version=2.0";
 
@@ -80,6 +82,10 @@ impl UserAgent {
             let why = error.to_string().replace(['"', '\\'], "'");
             refuse(400).with(HeaderName::Warning, format!("399 doorline \"{why}\""))
         })?;
+        if !self.reaches(call.account.as_ref(), &to.target) {
+            let why = "399 doorline \"this account has no TLS for sips\"";
+            return Err(refuse(416).with(HeaderName::Warning, why));
+        }
         if !matches!(call.phase, Phase::Confirmed) || call.referral.is_some() {
             return Err(refuse(491));
         }
@@ -238,24 +244,38 @@ impl UserAgent {
         }
     }
 
-    /// A 3xx: whom to call instead.
+    /// A 3xx: whom to call instead, by `q` the best first (RFC 3261 §8.1.3.4, §20.10). Who can only be called over TLS is nobody
+    /// where the call has none.
     pub(crate) fn redirected(&mut self, leg: LegId, response: &Response) {
-        let account = self.calls.get(&leg).and_then(|call| call.account.clone());
-        let contacts = response
+        let Some(call) = self.calls.get(&leg) else {
+            return;
+        };
+        let account = call.account.clone();
+        let mut contacts = response
             .headers
             .addresses(&HeaderName::Contact)
             .unwrap_or_default();
-        let mut uris = contacts.into_iter().map(|contact| contact.uri);
-        let Some(mut uri) = uris.find(|uri| !matches!(uri, Uri::Other { .. })) else {
-            return;
-        };
-        if let Some(sip) = uri.as_sip_mut() {
-            // RFC 3261 §19.1.5: header fields of a URI are a wish
-            sip.headers = None;
-            sip.params.remove("method");
+        contacts.retain(|contact| {
+            !matches!(contact.uri, Uri::Other { .. }) && self.reaches(account.as_ref(), &contact.uri)
+        });
+        // the order of the message among equals
+        contacts.sort_by_key(|contact| std::cmp::Reverse(preference(contact)));
+        for NameAddr { mut uri, .. } in contacts.into_iter().take(MOST_CONTACTS) {
+            if let Some(sip) = uri.as_sip_mut() {
+                // RFC 3261 §19.1.5: header fields of a URI are a wish
+                sip.headers = None;
+                sip.params.remove("method");
+            }
+            let (at_pbx, target) = self.wanted(account.as_ref(), &uri);
+            self.tell(leg, CallOutput::Redirected { at_pbx, target });
         }
-        let (at_pbx, target) = self.wanted(account.as_ref(), &uri);
-        self.tell(leg, CallOutput::Redirected { at_pbx, target });
+    }
+
+    /// Can it be called as it says? `sips:` is a promise of TLS (RFC 3261 §26.2.2), which an account without it breaks.
+    fn reaches(&self, account: Option<&AccountId>, uri: &Uri) -> bool {
+        let secure = uri.as_sip().is_some_and(|sip| sip.secure);
+        let account = account.and_then(|id| self.accounts.get(id));
+        !secure || account.is_none_or(|account| account.params.hop.transport == Transport::Tls)
     }
 
     /// How somebody is named who is wanted in a call over this account: as a user of its domain, if the PBX knows him.
@@ -317,6 +337,19 @@ impl UserAgent {
             | Phase::WaitingAccount
             | Phase::WaitingOffer => Err(481),
         }
+    }
+}
+
+/// The `q` of a Contact in thousandths: 0 to 1000, without one or with one that is none 1000 (RFC 3261 §20.10, as registrars take it).
+fn preference(contact: &NameAddr) -> u16 {
+    let Some(q) = contact.params.get("q") else {
+        return 1000;
+    };
+    let (whole, rest) = q.split_once('.').unwrap_or((q, ""));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    match whole {
+        "0" if rest.len() <= 3 && digits(rest) => format!("{rest:0<3}").parse().unwrap_or(1000),
+        _ => 1000,
     }
 }
 

@@ -250,7 +250,7 @@ pub enum CallOutput {
     RefreshOfferWanted,
     /// Outgoing: the target rings.
     Ringing,
-    /// Outgoing: whoever was called wants somebody else called (3xx). `Ended` follows.
+    /// Outgoing: whoever was called wants somebody else called (3xx), the best of them first, at most eight. `Ended` follows the last one.
     Redirected {
         /// True if the target is a user of the account's PBX, whose domain stands in it then.
         at_pbx: bool,

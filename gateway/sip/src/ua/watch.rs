@@ -15,6 +15,7 @@ use super::account::Account;
 use super::agent::Use;
 use super::dialog::Dialog;
 use super::dialog_info::{MEDIA_TYPE, Shown, document, state_of};
+use super::hop::Hop;
 use super::seen::contact_uri;
 use super::uas::Refused;
 use crate::transaction::TransactionId;
@@ -54,9 +55,13 @@ pub(crate) struct Watcher {
     /// `None`: calls of direct peers.
     account: Option<AccountId>,
     auths: u8,
+    /// A connection for long notifications broke: they go over UDP from then on.
+    broke: bool,
     /// The end was told.
     closing: bool,
     contact_user: String,
+    /// The last notification went over a connection for its length.
+    detour: bool,
     dialog: Dialog,
     entity: String,
     expires: Instant,
@@ -69,12 +74,18 @@ pub(crate) struct Watcher {
     told: Option<Vec<Shown>>,
     /// When the next notification may be sent.
     ready: Instant,
+    /// The connection that the next notification waits for, since it is too long for UDP.
+    room: Option<Hop>,
     version: u32,
     /// A notification is on its way.
     waits: bool,
 }
 
 impl Watcher {
+    pub(crate) fn waits_for(&self, tcp: &Hop) -> bool {
+        self.room.as_ref() == Some(tcp)
+    }
+
     fn contact(&self, accounts: &BTreeMap<AccountId, Account>, public: Option<IpAddr>) -> Uri {
         let account = self.account.as_ref().and_then(|id| accounts.get(id));
         contact_uri(account, public, &self.contact_user, &self.flow)
@@ -140,8 +151,10 @@ impl UserAgent {
         let watcher = Watcher {
             account,
             auths: 0,
+            broke: false,
             closing: false,
             contact_user,
+            detour: false,
             dialog,
             entity: entity.to_string(),
             expires: now + Duration::from_secs(u64::from(lifetime)),
@@ -150,6 +163,7 @@ impl UserAgent {
             owed: true,
             told: None,
             ready: now,
+            room: None,
             version: 0,
             waits: false,
         };
@@ -265,17 +279,36 @@ impl UserAgent {
             .with(HeaderName::SubscriptionState, state)
             .with(HeaderName::UserAgent, user_agent)
             .with_body(MEDIA_TYPE, body);
-        watcher.version = watcher.version.wrapping_add(1);
-        watcher.closing = watcher.gone.is_some();
-        watcher.owed = false;
-        watcher.ready = now + SPACING;
-        watcher.told = Some(shown);
-        watcher.waits = true;
         let (account, flow) = (watcher.account.clone(), watcher.flow);
         let flow = self.watcher_flow(account.as_ref(), flow, &self.watchers[&id].dialog);
         if let Some(account) = account.as_ref().and_then(|id| self.accounts.get_mut(id)) {
             account.auth.preempt(&mut request, &mut self.rng);
         }
+        let broke = self.watchers.get(&id).is_some_and(|watcher| watcher.broke);
+        let flow = if broke {
+            Ok(flow)
+        } else {
+            self.with_room(now, request.to_bytes().len(), flow)
+        };
+        let Some(watcher) = self.watchers.get_mut(&id) else {
+            return;
+        };
+        watcher.waits = true;
+        let flow = match flow {
+            Ok(flow) => flow,
+            // what is new by then is told then
+            Err(tcp) => {
+                watcher.owed = true;
+                watcher.room = Some(tcp);
+                return;
+            }
+        };
+        watcher.version = watcher.version.wrapping_add(1);
+        watcher.closing = watcher.gone.is_some();
+        watcher.detour = flow.transport != watcher.flow.transport;
+        watcher.owed = false;
+        watcher.ready = now + SPACING;
+        watcher.told = Some(shown);
         match self.layer.send_request(now, request, flow) {
             Ok(tx) => {
                 self.uses.insert(tx, Use::Watch(id));
@@ -285,6 +318,16 @@ impl UserAgent {
             Err(_) => self.owe(id),
         }
         self.pump(now);
+    }
+
+    /// The connection that notifications wait for is there, or refused.
+    pub(crate) fn watchers_reach(&mut self, now: Instant, tcp: &Hop) {
+        for watcher in self.watchers.values_mut() {
+            if watcher.room.take_if(|room| room == tcp).is_some() {
+                watcher.waits = false;
+            }
+        }
+        self.notify_watchers(now);
     }
 
     fn owe(&mut self, id: WatcherId) {
@@ -331,6 +374,18 @@ impl UserAgent {
             _ => self.watcher_lost(id),
         }
         self.notify_watchers(now);
+    }
+
+    /// A notification was not answered: the subscriber is gone, unless it is only the connection that was made for its length.
+    pub(crate) fn watcher_unanswered(&mut self, id: WatcherId, sent: bool) {
+        let detour = |watcher: &&mut Watcher| watcher.detour && !sent;
+        match self.watchers.get_mut(&id).filter(detour) {
+            Some(watcher) => {
+                watcher.broke = true;
+                self.owe(id);
+            }
+            None => self.watcher_lost(id),
+        }
     }
 
     /// The subscriber is gone, or was told the end.

@@ -58,6 +58,7 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
         silences: account
             .silence_suppression
             .unwrap_or(config.sip.silence_suppression),
+        feedback: account.rtcp_feedback.unwrap_or(config.sip.rtcp_feedback),
         timer: account.session_expires.map(|expires| sip::SessionTimer {
             expires,
             min: account.min_se,
@@ -91,6 +92,7 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
         direct_callees: callees(config, None),
         direct_symmetric: config.sip.symmetric_rtp,
         direct_silences: config.sip.silence_suppression,
+        direct_feedback: config.sip.rtcp_feedback,
         direct_codecs: codecs(&config.sip.codecs),
         public_address: config.sip.public_address,
         // the port of STUN (RFC 8489 §18.6)

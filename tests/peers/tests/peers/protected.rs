@@ -115,6 +115,27 @@ fn ice_and_dtls_go_together_as_browsers_want_them() {
 }
 
 #[test]
+fn an_endpoint_that_takes_the_profile_of_feedback_only_is_called_under_it_and_calls() {
+    for (door, account, profile) in [
+        ("", "", "RTP/AVPF "),
+        ("media_encryption = sdes\n", "srtp = \"required\"\n", "RTP/SAVPF "),
+        (
+            DTLS,
+            "srtp = \"required\"\nsrtp-keys = \"dtls\"\n",
+            "UDP/TLS/RTP/SAVPF ",
+        ),
+    ] {
+        run(|rig| {
+            let door = format!("{door}use_avpf = yes\n");
+            let log = both_ways(rig, &door, &format!("{account}rtcp-feedback = true\n"))?;
+            ensure!(log.contains(profile), "no {profile}: {log}");
+            ensure!(!log.contains("SIP/2.0 488"), "a profile was refused: {log}");
+            Ok(())
+        });
+    }
+}
+
+#[test]
 fn baresip_checks_with_ice_where_it_reaches_the_door_without_a_pbx() {
     run(|rig| without_a_pbx(rig, "lite"));
 }

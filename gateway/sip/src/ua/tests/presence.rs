@@ -231,3 +231,47 @@ fn an_account_that_is_away_goes_for_good_when_the_gateway_stops() {
     bench.nothing_sent();
     assert_eq!(bench.ua.account_states().count(), 0);
 }
+
+#[test]
+fn a_long_publication_goes_over_tcp_and_over_udp_where_that_is_refused() {
+    for refuse in [None, Some(Transport::Tcp)] {
+        let used = if refuse.is_some() {
+            Transport::Udp
+        } else {
+            Transport::Tcp
+        };
+        let mut account = account(Transport::Udp, false);
+        account.publish = true;
+        let route = |n| format!("<sip:edge{n}.pbx.example;lr;of={}>", "x".repeat(300));
+        account.routes = (0..4)
+            .map(route)
+            .map(|text| crate::NameAddr::parse(&text).expect("a route"))
+            .collect();
+        let mut bench = Bench::new(Vec::new());
+        bench.refuse = refuse;
+        bench
+            .ua
+            .configure(bench.now, super::bench::params(), vec![account]);
+        bench.settle();
+        for (state, etag) in [("open", None), ("closed", Some("a1"))] {
+            let (flow, publish) = bench.request();
+            assert_eq!(publish.method, Method::PUBLISH);
+            assert!(publish.to_bytes().len() > 1300);
+            assert_eq!((flow.transport, flow.remote), (used, bench.flow().remote));
+            assert_eq!(basic(&publish), state);
+            assert_eq!(etag_of(&publish).as_deref(), etag);
+            let response = Response::to(&publish, 200)
+                .with(HeaderName::SipEtag, "a1")
+                .with(HeaderName::Expires, "1000");
+            bench.reply_with(flow, response);
+            bench.nothing_sent();
+            standing(
+                &mut bench,
+                Standing {
+                    fault: true,
+                    ..Standing::default()
+                },
+            );
+        }
+    }
+}

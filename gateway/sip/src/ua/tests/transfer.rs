@@ -5,7 +5,7 @@ use gateway_core::{Cause, LegId, RingId};
 use super::bench::{Bench, SDP, pbx, secs};
 use super::incoming::invite;
 use crate::ua::{CallOutput, OutgoingCall};
-use crate::{HeaderName, Method, Request, Response};
+use crate::{HeaderName, Method, Request, Response, Transport};
 
 /// A phone answered a call of the door; gives our tag and the Call-ID.
 fn talking() -> (Bench, String, String) {
@@ -374,5 +374,103 @@ fn a_redirection_says_whom_to_call_instead_before_the_end() {
             ),
             "{contact}"
         );
+    }
+}
+
+#[test]
+fn of_several_addresses_of_a_redirection_the_best_is_told_first_and_none_that_wants_tls_the_account_has_not()
+{
+    let pbx = |user: &str| format!("sip:{user}@pbx.example");
+    for (contact, expected) in [
+        (
+            "<sip:1002@pbx.example>;q=0.1, <sip:1003@pbx.example>;q=1, <sip:1004@pbx.example>;q=0.75",
+            vec!["1003", "1004", "1002"],
+        ),
+        (
+            "<sip:1002@pbx.example>;q=0, <sip:1003@pbx.example>, <sip:1004@pbx.example>;q=x",
+            vec!["1003", "1004", "1002"],
+        ),
+        ("<sips:1002@pbx.example>, <sip:1003@pbx.example>", vec!["1003"]),
+        ("<sips:1002@pbx.example>", vec![]),
+    ] {
+        let mut bench = Bench::trunk();
+        let (flow, invite) = bench.dial("1000");
+        let response = Response::to(&invite, 302)
+            .with_to_tag("r")
+            .with(HeaderName::Contact, contact);
+        bench.reply_with(flow, response);
+        for user in expected {
+            let (at_pbx, target) = (true, pbx(user));
+            assert_eq!(bench.call_event(), CallOutput::Redirected { at_pbx, target });
+        }
+        assert!(
+            matches!(bench.call_event(), CallOutput::Ended { .. }),
+            "{contact}"
+        );
+    }
+    // no more than are bounded
+    let mut bench = Bench::trunk();
+    let (flow, invite) = bench.dial("1000");
+    let many: Vec<String> = (0..12).map(|n| format!("<sip:{n}@pbx.example>")).collect();
+    let response = Response::to(&invite, 302)
+        .with_to_tag("r")
+        .with(HeaderName::Contact, many.join(", "));
+    bench.reply_with(flow, response);
+    for n in 0..8 {
+        let (at_pbx, target) = (true, pbx(&n.to_string()));
+        assert_eq!(bench.call_event(), CallOutput::Redirected { at_pbx, target });
+    }
+    assert!(matches!(bench.call_event(), CallOutput::Ended { .. }));
+}
+
+#[test]
+fn a_transfer_to_sips_is_refused_where_the_account_has_no_tls() {
+    let (mut bench, tag, id) = talking();
+    bench.ask(&refer(&tag, &id, 1, "Refer-To: <sips:1002@pbx.example>"));
+    assert_eq!(bench.response().code(), 416);
+    bench.no_call_event();
+}
+
+#[test]
+fn news_of_a_transfer_over_many_proxies_go_over_tcp_and_over_udp_where_that_is_refused() {
+    for refuse in [None, Some(Transport::Tcp)] {
+        let used = if refuse.is_some() {
+            Transport::Udp
+        } else {
+            Transport::Tcp
+        };
+        let mut bench = Bench::trunk();
+        bench.refuse = refuse;
+        let (flow, invite) = bench.dial("1000");
+        let mut response = Response::to(&invite, 200)
+            .with_to_tag("phone")
+            .with(HeaderName::Contact, "<sip:1000@10.0.0.2:5060>")
+            .with_body("application/sdp", SDP);
+        for n in 0..12 {
+            let route = format!("<sip:edge{n}.pbx.example;lr;of={}>", "x".repeat(90));
+            response.headers.push(HeaderName::RecordRoute, route);
+        }
+        bench.reply_with(flow, response);
+        bench.request_of(Method::ACK);
+        assert!(matches!(bench.call_event(), CallOutput::Answered { .. }));
+        let from = invite.headers.from_addr().expect("ours");
+        let (tag, id) = (
+            from.tag().expect("a tag"),
+            invite.headers.call_id().expect("ours"),
+        );
+        bench.ask(&refer(tag, &id, 1, "Refer-To: <sip:1002@pbx.example>"));
+        assert!(matches!(bench.call_event(), CallOutput::TransferAsked { .. }));
+        let invite = follow(&mut bench, "sip:1002@pbx.example", None);
+        assert_eq!(accepted(&mut bench).code(), 202);
+        let on = bench.flow();
+        for news in ["100 Trying", "180 Ringing"] {
+            let (flow, notify) = bench.request();
+            assert_eq!(notify.method, Method::NOTIFY);
+            assert_eq!((flow.transport, flow.remote), (used, on.remote));
+            assert_eq!(notify.body, format!("SIP/2.0 {news}\r\n").as_bytes());
+            bench.reply(flow, &notify, 200);
+            bench.nothing_sent();
+            bench.reply(on, &invite, 180);
+        }
     }
 }

@@ -5,7 +5,7 @@ use gateway_core::{Cause, LegId, Standing};
 use super::bench::{Bench, SDP, addr, params, pbx, secs};
 use super::incoming::{LEG, invite};
 use crate::ua::CallOutput;
-use crate::{Flow, HeaderName, Message, Method, Request, Response};
+use crate::{Flow, HeaderName, Message, Method, Request, Response, Transport};
 
 fn subscribe(n: u32, to_tag: &str, rest: &str) -> String {
     let tag = if to_tag.is_empty() {
@@ -369,4 +369,68 @@ fn a_pbx_that_asks_for_a_password_gets_it() {
     assert!(again.headers.get(&HeaderName::ProxyAuthorization).is_some());
     assert_eq!(again.headers.cseq().expect("ours").number, 2);
     assert_eq!(read(&again).0, "active;expires=600");
+}
+
+/// Proxies on the way that make a notification long.
+fn far() -> String {
+    let route = |n| {
+        let of = "x".repeat(60);
+        format!("Record-Route: <sip:edge{n}.a-name-of-some-length.pbx.example;lr;ftag={of}>\n")
+    };
+    (0..12).map(route).collect()
+}
+
+#[test]
+fn a_connection_for_long_notifications_that_breaks_takes_no_lamp_with_it() {
+    let mut bench = Bench::trunk();
+    bench.ask(&subscribe(1, "", &format!("{}{DIALOG}", far())));
+    assert_eq!(bench.response().code(), 200);
+    let (flow, _) = bench.request();
+    assert_eq!(flow.transport, Transport::Tcp);
+    bench.ua.handle_closed(bench.now, flow, "reset");
+    bench.settle();
+    bench.pass(secs(1));
+    let (flow, notify) = bench.request();
+    assert_eq!((flow, &notify.method), (bench.flow(), &Method::NOTIFY));
+    bench.reply(flow, &notify, 200);
+    bench.pass(secs(2));
+    bench.nothing_sent();
+}
+
+#[test]
+fn a_long_notification_goes_over_tcp_and_over_udp_where_that_is_refused() {
+    for refuse in [None, Some(Transport::Tcp)] {
+        let mut bench = Bench::trunk();
+        bench.refuse = refuse;
+        bench.ask(&subscribe(1, "", &format!("{}{DIALOG}", far())));
+        assert_eq!(bench.response().code(), 200);
+        let used = if refuse.is_some() {
+            Transport::Udp
+        } else {
+            Transport::Tcp
+        };
+        for version in 0..2 {
+            let (flow, notify) = bench.request();
+            assert_eq!(notify.method, Method::NOTIFY);
+            assert!(notify.to_bytes().len() > 1300);
+            let via = notify.headers.text(&HeaderName::Via).expect("ours");
+            assert!(via.starts_with(&format!("SIP/2.0/{used}")), "{via}");
+            assert_eq!((flow.transport, flow.remote), (used, bench.flow().remote));
+            let body = String::from_utf8_lossy(&notify.body).into_owned();
+            assert!(body.contains(&format!("version=\"{version}\"")), "{body}");
+            bench.reply(flow, &notify, 200);
+            bench.nothing_sent();
+            bench.pass(secs(2));
+            let fault = version == 0;
+            bench.ua.set_standing(
+                bench.now,
+                &pbx(),
+                Standing {
+                    fault,
+                    ..Standing::default()
+                },
+            );
+            bench.settle();
+        }
+    }
 }

@@ -14,7 +14,7 @@ use super::publish::Publication;
 use super::seen::Seen;
 use super::types::UaAccount;
 use crate::transaction::TransactionId;
-use crate::{Flow, NameAddr, Transport, Uri};
+use crate::{Flow, NameAddr, Response, Transport, Uri};
 
 /// What the registration does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +50,10 @@ pub(crate) struct Registration {
     pub(crate) expires: u64,
     /// Where the binding was made.
     pub(crate) flow: Option<Flow>,
+    /// Contacts were looked for after a refusal, since it was registered last.
+    pub(crate) looked: bool,
+    /// The refusal for whose sake the registrar is asked which Contacts it has.
+    pub(crate) looks: Option<Box<Response>>,
     pub(crate) phase: Phase,
     /// When to send the next keep-alive over UDP.
     pub(crate) ping: Option<Instant>,
@@ -120,6 +124,8 @@ impl Account {
                 due: None,
                 expires: params.expires.as_secs().clamp(30, 86_400),
                 flow: None,
+                looked: false,
+                looks: None,
                 phase: Phase::Resting,
                 ping: None,
                 seen: Seen::default(),

@@ -97,7 +97,9 @@ impl UserAgent {
                 if let Some(account) = self.accounts.get_mut(id) {
                     if with_credentials {
                         account.reg.attempts.push_back(now);
-                        account.reg.may_have_bound();
+                        if account.reg.looks.is_none() {
+                            account.reg.may_have_bound();
+                        }
                     }
                     account.reg.phase = Phase::Registering { tx };
                     account.reg.flow = Some(flow);
@@ -138,6 +140,11 @@ impl UserAgent {
         if let Some(flow) = account.reg.flow {
             account.reg.seen.hear(&flow, response);
         }
+        let challenged = matches!(response.code(), 401 | 407);
+        if let Some(refusal) = account.reg.looks.take_if(|_| !challenged) {
+            self.looked(now, &id, &refusal, response);
+            return;
+        }
         match response.code() {
             200..=299 if leaving => self.left(now, &id),
             200..=299 => self.registered(now, &id, response),
@@ -157,6 +164,7 @@ impl UserAgent {
                     self.register_refused(now, &id, response);
                 }
             }
+            403 if self.looks(now, &id, response) => {}
             _ => self.register_refused(now, &id, response),
         }
     }
@@ -175,6 +183,7 @@ impl UserAgent {
         account.service_route.truncate(8);
         account.reg.attempts.clear();
         account.reg.stales.clear();
+        account.reg.looked = false;
         account.reg.backoff.reset();
         account.reg.phase = Phase::Resting;
         let lifetime = Duration::from_secs(granted);
@@ -237,6 +246,46 @@ impl UserAgent {
         } else {
             self.register(now, id, flow);
         }
+    }
+
+    /// Perhaps the PBX allows no more Contacts, and has one of a start that ended without a farewell: it is asked for them, once
+    /// (RFC 3261 §10.2.3). False if it is not asked.
+    fn looks(&mut self, now: Instant, id: &AccountId, refusal: &Response) -> bool {
+        let Some(account) = self.accounts.get_mut(id) else {
+            return false;
+        };
+        let leaving = matches!(account.reg.phase, Phase::Leaving { .. });
+        let (Some(flow), false) = (account.reg.flow, leaving || account.reg.looked) else {
+            return false;
+        };
+        if account.reg.attempts.len() + 1 >= MOST_ATTEMPTS {
+            return false;
+        }
+        account.reg.looked = true;
+        account.reg.looks = Some(Box::new(refusal.clone()));
+        account.reg.tries = 0;
+        self.register(now, id, flow);
+        true
+    }
+
+    /// The Contacts that a PBX has which refused ours. Those of ours from before are taken back with the next try, at once.
+    fn looked(&mut self, now: Instant, id: &AccountId, refusal: &Response, response: &Response) {
+        let Some(account) = self.accounts.get_mut(id) else {
+            return;
+        };
+        let instance = format!("<{}>", instance_urn(&self.params.instance));
+        if let (200..=299, Some(ours), Some(flow)) =
+            (response.code(), account.reg.contact.clone(), account.reg.flow)
+        {
+            let old = of_before(response, &ours, &instance, &account.reg.seen);
+            if !old.is_empty() {
+                account.reg.bound = old;
+                account.reg.tries = 0;
+                self.register(now, id, flow);
+                return;
+            }
+        }
+        self.register_refused(now, id, refusal);
     }
 
     /// A final refusal: tell it, and try again later.
@@ -306,6 +355,7 @@ impl UserAgent {
             self.left(now, id);
             return;
         }
+        account.reg.looks = None;
         let wait = account.reg.backoff.next(&mut self.rng);
         let hop = account.params.hop.clone();
         if matches!(account.reg.phase, Phase::Registering { .. }) {
@@ -444,7 +494,7 @@ impl UserAgent {
 }
 
 impl Account {
-    /// REGISTER for `expires` seconds; 0 removes the binding.
+    /// REGISTER for `expires` seconds; 0 removes the binding. Without a Contact where it asks which ones there are.
     pub(crate) fn register_request(
         &mut self,
         params: &UaParams,
@@ -454,12 +504,6 @@ impl Account {
     ) -> Request {
         self.reg.seq += 1;
         let registrar = Uri::sip(None, self.params.domain.clone(), self.params.domain_port);
-        let ours = contact_uri(Some(self), params.public_address, &self.contact_user, &flow);
-        let mut contact = NameAddr::new(ours.clone());
-        contact.params.set("reg-id", "1");
-        contact
-            .params
-            .set_quoted("+sip.instance", &format!("<{}>", instance_urn(&params.instance)));
         let aor = NameAddr::new(self.aor());
         let mut request = Request::new(Method::REGISTER, registrar);
         // Service-Route is for other requests; REGISTER takes what was set before (RFC 3608 §6.1).
@@ -470,27 +514,37 @@ impl Account {
             .with(HeaderName::From, aor.clone().with_tag(&self.reg.tag).to_string())
             .with(HeaderName::To, aor.to_string())
             .with(HeaderName::CallId, self.reg.call_id.as_str())
-            .with(HeaderName::CSeq, format!("{} REGISTER", self.reg.seq))
-            .with(HeaderName::Contact, contact.to_string());
-        // Those of before go with the same request. They come last: some registrars read the first one only.
-        for old in self
-            .reg
-            .bound
-            .iter()
-            .filter(|old| !old.same_as(&ours))
-            .take(MOST_OLD)
-        {
+            .with(HeaderName::CSeq, format!("{} REGISTER", self.reg.seq));
+        if self.reg.looks.is_none() {
+            request = self
+                .with_contacts(request, params, &flow)
+                .with(HeaderName::Expires, expires.to_string());
+        }
+        let mut request = request
+            .with(HeaderName::Supported, "path, outbound")
+            .with(HeaderName::Allow, super::headers::ALLOW)
+            .with(HeaderName::UserAgent, params.user_agent.as_str());
+        self.auth.preempt(&mut request, rng);
+        request
+    }
+
+    /// Our Contact, and those of before, which go with the same request.
+    fn with_contacts(&mut self, request: Request, params: &UaParams, flow: &Flow) -> Request {
+        let ours = contact_uri(Some(self), params.public_address, &self.contact_user, flow);
+        let mut contact = NameAddr::new(ours.clone());
+        contact.params.set("reg-id", "1");
+        contact
+            .params
+            .set_quoted("+sip.instance", &format!("<{}>", instance_urn(&params.instance)));
+        let mut request = request.with(HeaderName::Contact, contact.to_string());
+        // They come last: some registrars read the first one only.
+        let bound = self.reg.bound.iter().filter(|old| !old.same_as(&ours));
+        for old in bound.take(MOST_OLD) {
             let mut old = NameAddr::new(old.clone());
             old.params.set("expires", "0");
             request = request.with(HeaderName::Contact, old.to_string());
         }
         self.reg.contact = Some(ours);
-        let mut request = request
-            .with(HeaderName::Expires, expires.to_string())
-            .with(HeaderName::Supported, "path, outbound")
-            .with(HeaderName::Allow, super::headers::ALLOW)
-            .with(HeaderName::UserAgent, params.user_agent.as_str());
-        self.auth.preempt(&mut request, rng);
         request
     }
 }
@@ -538,17 +592,20 @@ impl Registration {
     }
 }
 
-/// Contacts of ours with another port. None if our own is not listed as we wrote it: a registrar which writes where it sees us
+/// Contacts of ours from before. None if our own is not listed as we wrote it: a registrar which writes where it sees us
 /// would have the binding that counts taken for an old one.
 fn left_over(response: &Response, ours: &Uri, instance: &str, seen: &Seen) -> Vec<Uri> {
-    let listed = response
-        .headers
-        .addresses(&HeaderName::Contact)
-        .unwrap_or_default();
-    let Some(us) = ours
-        .as_sip()
-        .filter(|_| listed.iter().any(|one| one.uri.same_as(ours)))
-    else {
+    let listed = response.headers.addresses(&HeaderName::Contact);
+    if listed.is_ok_and(|listed| listed.iter().any(|one| one.uri.same_as(ours))) {
+        of_before(response, ours, instance, seen)
+    } else {
+        Vec::new()
+    }
+}
+
+/// Contacts that are listed and are ours, but for the port.
+fn of_before(response: &Response, ours: &Uri, instance: &str, seen: &Seen) -> Vec<Uri> {
+    let Some(us) = ours.as_sip() else {
         return Vec::new();
     };
     let transport = |uri: &SipUri| uri.params.get("transport").unwrap_or("udp").to_ascii_lowercase();
@@ -566,6 +623,10 @@ fn left_over(response: &Response, ours: &Uri, instance: &str, seen: &Seen) -> Ve
                 .get("+sip.instance")
                 .is_none_or(|told| told.trim_matches('"').eq_ignore_ascii_case(instance))
     };
+    let listed = response
+        .headers
+        .addresses(&HeaderName::Contact)
+        .unwrap_or_default();
     let old = listed.into_iter().filter(is_old).map(|one| one.uri);
     old.take(MOST_OLD).collect()
 }

@@ -47,7 +47,7 @@ fn answer(bench: &mut Bench, flow: Flow, request: &Request, code: u16, seen: &st
             HeaderName::WwwAuthenticate,
             "Digest realm=\"pbx\", nonce=\"n\", qop=\"auth\"",
         );
-    } else {
+    } else if code < 300 {
         for other in more {
             response = response.with(HeaderName::Contact, other.as_str());
         }
@@ -259,4 +259,53 @@ fn a_new_connection_takes_back_the_binding_of_the_lost_one() {
     bench.pass(secs(3));
     let (_, register) = next(&mut bench);
     assert_eq!(told(&register).1, Vec::<String>::new());
+}
+
+/// Refuses the first REGISTER with credentials, and lists these Contacts to whoever asks. The REGISTER after that, if there is one.
+fn after_a_refusal(bench: &mut Bench, listed: &[String]) -> Option<Request> {
+    for code in [401, 403] {
+        let (flow, register) = next(bench);
+        answer(bench, flow, &register, code, "", &[]);
+    }
+    let (flow, query) = next(bench);
+    assert!(contacts(&query).is_empty() && query.headers.get(&HeaderName::Expires).is_none());
+    assert!(query.headers.get(&HeaderName::Authorization).is_some());
+    let mut response = Response::to(&query, 200).with_to_tag("r");
+    for one in listed {
+        response = response.with(HeaderName::Contact, one.as_str());
+    }
+    bench.reply_with(flow, response);
+    bench.pass(std::time::Duration::ZERO);
+    (!bench.sent.is_empty()).then(|| next(bench).1)
+}
+
+#[test]
+fn a_pbx_that_allows_no_more_contacts_is_asked_for_those_of_before_once() {
+    let user = {
+        let mut bench = Bench::new(vec![account(Transport::Tcp, true)]);
+        contacts(&next(&mut bench).1)[0].uri.user().expect("ours")
+    };
+    let of = |user: &str| format!("<sip:{user}@10.0.0.1:39000;transport=TCP>;expires=100");
+    let mut bench = Bench::new(vec![account(Transport::Tcp, true)]);
+    let again = after_a_refusal(&mut bench, &[of("d-0123"), of(&user)]).expect("tried again");
+    assert_eq!(
+        told(&again),
+        ("10.0.0.1:40000".into(), vec!["10.0.0.1:39000".into()])
+    );
+    // whose Contacts are somebody else's has nothing of ours to take back
+    let mut bench = Bench::new(vec![account(Transport::Tcp, true)]);
+    assert_eq!(after_a_refusal(&mut bench, &[of("d-0123")]), None);
+    let told = format!("{:?}", bench.accounts);
+    assert!(
+        told.contains("403") && told.contains("how many contacts"),
+        "{told}"
+    );
+    // and is not asked a second time
+    bench.pass(secs(40));
+    let (flow, register) = next(&mut bench);
+    answer(&mut bench, flow, &register, 401, "", &[]);
+    let (flow, register) = next(&mut bench);
+    assert_eq!(contacts(&register).len(), 1);
+    answer(&mut bench, flow, &register, 403, "", &[]);
+    bench.nothing_sent();
 }

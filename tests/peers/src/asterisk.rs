@@ -31,6 +31,8 @@ pub struct PbxParams<'a> {
     pub env: &'a [(&'a str, &'a str)],
     /// More of its configuration files: name and text.
     pub files: &'a [(&'a str, &'a str)],
+    /// A contact of the door stays until its time is over or it is taken back, and a second one is refused.
+    pub keeps_contacts: bool,
     /// It is to be measured: whoever has no account calls it as endpoint `anonymous`, which has these lines more; its speech
     /// is on UDP ports of this range; and its log has no SIP messages.
     pub measured: Option<(&'a str, (u16, u16))>,
@@ -405,13 +407,18 @@ fn pjsip(rig: &Rig, inner: &Path, params: PbxParams<'_>) -> anyhow::Result<Strin
             continue;
         }
         let more = if *user == "200" { params.door } else { "" };
+        let (rewrites, removes) = if *user == "200" && params.keeps_contacts {
+            ("no", "no")
+        } else {
+            ("yes", "yes")
+        };
         write!(
             text,
             "[{user}]\ntype = endpoint\ncontext = house\ndisallow = all\nallow = {codecs}\nauth = {user}\n\
              aors = {user}\ncallerid = <{user}>\ndtmf_mode = rfc4733\ndirect_media = no\n\
-             media_address = 127.0.0.1\nrtp_symmetric = yes\nforce_rport = yes\nrewrite_contact = yes\n{media}{more}\
+             media_address = 127.0.0.1\nrtp_symmetric = yes\nforce_rport = yes\nrewrite_contact = {rewrites}\n{media}{more}\
              [{user}]\ntype = auth\nauth_type = userpass\nusername = {user}\npassword = secret-{user}\n\
-             [{user}]\ntype = aor\nmax_contacts = 1\nremove_existing = yes\nminimum_expiration = 10\n"
+             [{user}]\ntype = aor\nmax_contacts = 1\nremove_existing = {removes}\nminimum_expiration = 10\n"
         )?;
     }
     if let Some(more) = params.web {

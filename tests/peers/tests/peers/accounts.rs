@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 
 use anyhow::{Context, ensure};
-use peers::{Account, Asterisk, Gateway, PbxParams, Phone, PhoneParams, Site, Use, run};
+use peers::{Account, Asterisk, Carrier, Gateway, Link, PbxParams, Phone, PhoneParams, Site, Use, run};
 
 use crate::secs;
 
@@ -72,5 +72,49 @@ fn a_pbx_that_hangs_is_passed_over_for_the_next_one_until_it_answers_again() {
         back.hang_up()?;
         gateway.event(before, "call.ended", secs(10), |_| true)?;
         gateway.verify()
+    });
+}
+
+/// It allows one contact, and forgets none by itself: a gateway that was killed has another port, and takes its old one back.
+#[test]
+fn after_any_number_of_deaths_asterisk_has_one_contact_over_tcp_and_calls_it() {
+    run(|rig| {
+        let params = PbxParams {
+            keeps_contacts: true,
+            ..PbxParams::default()
+        };
+        let pbx = Asterisk::start(rig, params)?;
+        let mut phone = Phone::start(rig, PhoneParams::at_pbx(0, "101", rig.port(Use::PbxSip)))?;
+        pbx.registered("101", secs(5))?;
+        let site = Site {
+            account: Some(Account {
+                link: Link {
+                    carrier: Carrier::Tcp,
+                    ..Link::default()
+                },
+                ..Account::default()
+            }),
+            targets: vec!["101".into()],
+            ..Site::default()
+        };
+        let mut gateway = Gateway::start(rig, &site.text(rig))?;
+        pbx.registered("200", secs(10))?;
+        for _ in 0..3 {
+            let before = gateway.last_seq();
+            gateway.process().kill();
+            gateway.again(rig)?;
+            gateway.event(before, "account.registered", secs(20), |_| true)?;
+            let listed = pbx.cli("pjsip show contacts")?;
+            ensure!(listed.matches("200/sip:").count() == 1, "{listed}");
+        }
+        let before = gateway.last_seq();
+        phone.dial(&format!("sip:200@127.0.0.1:{}", rig.port(Use::PbxSip)))?;
+        gateway.event(before, "call.answered", secs(10), |_| true)?;
+        phone.hang_up()?;
+        gateway.event(before, "call.ended", secs(10), |_| true)?;
+        gateway.stop()?;
+        let listed = pbx.cli("pjsip show contacts")?;
+        ensure!(!listed.contains("200/sip:"), "{listed}");
+        Ok(())
     });
 }

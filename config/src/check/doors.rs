@@ -11,6 +11,7 @@ use crate::value::{AddressKind, CallIn, Fail, LockKind, LockOwner, Relock, RexKi
 pub(super) fn check(check: &mut Check<'_>) {
     for (id, door) in &check.config.doors {
         lock(check, id, door);
+        gate(check, id, door);
         contact(check, id, door);
         two_persons(check, id, door);
         callers(check, id, door);
@@ -84,6 +85,30 @@ fn lock(check: &mut Check<'_>, id: &DoorId, door: &Door) {
                 check.fault(FaultKind::Conflict, &kind, &[&format!("{at}.output")], text, hint);
             }
         }
+    }
+}
+
+/// A gate that steps may stand open by the pulse of before, or by somebody's hand transmitter: only a contact tells.
+fn gate(check: &mut Check<'_>, id: &DoorId, door: &Door) {
+    let kind = format!("doors.{id}.lock");
+    let is_gate = match door.lock {
+        LockKind::GateOpen | LockKind::GateStep => true,
+        LockKind::Bistable | LockKind::Maglock | LockKind::Motor | LockKind::Strike => false,
+    };
+    let travel = format!("doors.{id}.travel-s");
+    if !is_gate && check.is_written(&travel) {
+        let text = "only a gate travels".to_owned();
+        let hint = "remove it, or set lock = \"gate-step\" or \"gate-open\"";
+        check.fault(FaultKind::Conflict, &travel, &[&kind], text, hint);
+    }
+    let without = door.contact.is_none() && !check.is_written(&format!("doors.{id}.contact"));
+    if door.lock == LockKind::GateStep && door.output.is_some() && without {
+        let text = "each pulse is the next of open, stop and shut: without a contact nobody knows which, and a pulse could shut the \
+                    gate on somebody"
+            .to_owned();
+        let hint = "add: contact = { input = \"…\" }, inactive while the gate is shut, or wire the input of the drive that only opens, \
+                    with lock = \"gate-open\"";
+        check.fault(FaultKind::Unsafe, &kind, &[], text, hint);
     }
 }
 

@@ -155,6 +155,9 @@ table! {
         output: Option<OutputId> = "output", refer("output"), optional, Restart;
         /// How long it opens, 1000 to 25000 ms.
         strike: Duration = "strike-ms", ms(1000, 25_000), or("3000"), Live;
+        /// How long a gate takes from shut to open, or back, 2 to 180 s; take the slower. For so long after a pulse, and after a
+        /// start unless its contact says that it is shut, a `gate-step` gets no other; a `gate-open` may be opened without alarm.
+        travel: Duration = "travel-s", secs(2, 180), or("20"), Live;
         /// When the output is released after an opening.
         relock: Relock = "relock", word(), or("\"time\""), Live;
         /// Open for longer than this, 5 to 3600 s, it is reported as held open.

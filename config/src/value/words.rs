@@ -401,7 +401,7 @@ words! {
         Bistable = "bistable",
         /// A gate drive with an input that opens.
         GateOpen = "gate-open",
-        /// A gate drive with one input that steps open, stop, close.
+        /// A gate drive with one input that steps open, stop, close. Needs a contact that says whether it is shut.
         GateStep = "gate-step",
         /// A magnet that holds while powered.
         Maglock = "maglock",

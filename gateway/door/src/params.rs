@@ -38,7 +38,7 @@ pub struct DoorParams {
     pub settle: Duration,
     /// How long the output is energised: 1 to 25 s.
     pub strike: Duration,
-    /// How long a gate moves after a step; only for [`LockKind::GateStep`].
+    /// How long a gate moves after a pulse; only for [`LockKind::GateOpen`] and [`LockKind::GateStep`].
     pub travel: Duration,
 }
 
@@ -119,7 +119,8 @@ pub enum LockKind {
     Bistable,
     /// A gate that opens at a pulse and shuts by itself.
     GateOpen,
-    /// A gate for which each pulse is the next of open, stop, shut: no second pulse while it moves.
+    /// A gate for which each pulse is the next of open, stop, shut: no second pulse while it moves, and nobody is let in by
+    /// one unless the contact says that it is shut.
     GateStep,
     /// A magnet, interrupted by the energised output.
     Maglock,

@@ -250,6 +250,8 @@ pub struct DoorParams {
     pub strike: Duration,
     /// Tamper contact: active means tampered with.
     pub tamper: Option<InputId>,
+    /// How long a gate moves after a pulse, 2 to 180 s.
+    pub travel: Duration,
     /// When it wants two persons, one after the other.
     pub two_persons: When,
     /// For how long after a ring a command that names it opens.

@@ -63,6 +63,7 @@ fn door(name: &str, output: &str) -> DoorParams {
         second_within: secs(30),
         strike: secs(3),
         tamper: None,
+        travel: secs(20),
         two_persons: When::Never,
         visitor: secs(120),
     }

@@ -77,8 +77,8 @@ impl Door {
             return Some(fire.at);
         }
         match self.contact {
-            Contact::Closed => Some(fire.at.max(self.moves_until)),
-            Contact::Unknown if !fire.opened => Some(fire.at.max(self.moves_until)),
+            Contact::Closed => Some(fire.at.max(self.moving_until())),
+            Contact::Unknown if !fire.opened => Some(fire.at.max(self.moving_until())),
             Contact::Open | Contact::Unknown => None,
         }
     }

@@ -191,7 +191,8 @@ impl Door {
         {
             return Ok(Some("joins the running pulse"));
         }
-        if step && now < self.moves_until {
+        // Also where the contact says that it is shut: a drive warns for seconds before it moves, and a leaf shakes as it begins to.
+        if step && now < self.moving_until() {
             return if egress {
                 Ok(Some("the gate moves already"))
             } else {
@@ -199,13 +200,26 @@ impl Door {
             };
         }
         // A contact may be broken, and must not keep anybody in.
-        if step && self.contact == Contact::Open && !egress {
-            return Err("the gate is open: another pulse would shut it".to_owned());
+        if step && !egress {
+            match self.contact {
+                Contact::Closed => {}
+                Contact::Open => return Err("the gate is open: another pulse would shut it".to_owned()),
+                Contact::Unknown => {
+                    return Err(
+                        "nobody can tell whether the gate is open: its contact is not read".to_owned(),
+                    );
+                }
+            }
         }
         if self.leases.len() >= MAX_LEASES && !egress {
             return Err("the guard does not answer".to_owned());
         }
         Ok(None)
+    }
+
+    /// Until when a gate may move, by a step of ours or by one of before we were there.
+    pub(super) fn moving_until(&self) -> Instant {
+        self.moves_until.max(self.unseen_until)
     }
 
     /// How long somebody's opening lasts.

@@ -13,7 +13,7 @@ use gateway_access::Standing;
 use gateway_core::{ContactState, DoorEvent, InputId, Instant, LockState, RingId};
 
 use crate::io::{Input, Output};
-use crate::params::{DoorParams, LockOwner, ParamsError};
+use crate::params::{DoorParams, LockKind, LockOwner, ParamsError};
 pub use lock::{JOIN, RELEASE_LIMIT};
 use lock::{Lease, Pulse, Retry};
 
@@ -56,6 +56,8 @@ pub struct Door {
     told_open: Option<bool>,
     /// What the records say of the tamper contact.
     told_tamper: bool,
+    /// Until when a gate may still move by a step that was made before this machine was there.
+    unseen_until: Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,12 +92,18 @@ enum Held {
 }
 
 impl Door {
-    /// A door at rest. Nothing is known of its contact, and nothing is operated.
+    /// A door at rest. Nothing is known of its contact, and nothing is operated. A gate that takes steps counts as moving
+    /// for one travel time, or until its contact says that it is shut: the gateway before may just have moved it.
     ///
     /// # Errors
     /// [`ParamsError`] if the parameters make no door.
-    pub fn new(params: DoorParams) -> Result<Self, ParamsError> {
+    pub fn new(now: Instant, params: DoorParams) -> Result<Self, ParamsError> {
         params.check()?;
+        let unseen_until = if params.lock == LockKind::GateStep {
+            now + params.travel
+        } else {
+            Instant::ZERO
+        };
         Ok(Self {
             asked: "guard",
             coil_on: false,
@@ -118,6 +126,7 @@ impl Door {
             tamper: None,
             told_open: None,
             told_tamper: false,
+            unseen_until,
         })
     }
 
@@ -155,6 +164,12 @@ impl Door {
         if let Held::Waits(end) = &mut self.held {
             let since = *end - self.params.held_open;
             *end = since + params.held_open;
+        }
+        if params.lock == LockKind::GateStep
+            && self.params.lock != LockKind::GateStep
+            && self.contact != Contact::Closed
+        {
+            self.unseen_until = now + params.travel;
         }
         if !params.contact {
             self.contact = Contact::Unknown;
@@ -220,6 +235,9 @@ impl Door {
         if now >= self.moves_until {
             self.moves_until = Instant::ZERO;
         }
+        if now >= self.unseen_until {
+            self.unseen_until = Instant::ZERO;
+        }
         self.retry_exits(now);
         self.ask_for_fire(now);
     }
@@ -241,7 +259,8 @@ impl Door {
             Held::Waits(end) => Some(end),
             Held::Off | Held::Reported => None,
         };
-        let moves = (self.moves_until != Instant::ZERO).then_some(self.moves_until);
+        let moves = [self.moves_until, self.unseen_until];
+        let moves = moves.into_iter().filter(|until| *until != Instant::ZERO).min();
         [pulse, held, retry, self.shunt_until, moves, self.fire_due()]
             .into_iter()
             .flatten()

@@ -50,6 +50,8 @@ impl Door {
                 }
             }
             Contact::Closed if old != Contact::Closed => {
+                // it is where the next step opens it, whoever moved it before
+                self.unseen_until = Instant::ZERO;
                 if told == Some(true) {
                     self.event(DoorEvent::Closed {});
                 }

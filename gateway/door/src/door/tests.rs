@@ -42,7 +42,7 @@ impl Rig {
         access.set_fire(Some(input("fire")));
         Self {
             access,
-            door: Door::new(params).expect("good parameters"),
+            door: Door::new(T0, params).expect("good parameters"),
             guard: true,
             held: Vec::new(),
             log: Vec::new(),
@@ -545,6 +545,85 @@ fn a_stepping_gate_gets_no_second_pulse_while_it_moves() {
     assert_eq!(rig.open(), "granted:web OPERATE:1000 unlocked:1000");
 }
 
+/// Steps with 1 s, moves for 12 s.
+fn stepping() -> DoorParams {
+    DoorParams {
+        lock: LockKind::GateStep,
+        strike: Duration::from_secs(1),
+        travel: Duration::from_secs(12),
+        ..with_contact()
+    }
+}
+
+const MOVES: &str = "denied:the gate moves: another pulse would stop or turn it";
+const UNREAD: &str = "denied:nobody can tell whether the gate is open: its contact is not read";
+
+#[test]
+fn a_stepping_gate_moves_for_the_time_of_its_file_whatever_its_contact_says_meanwhile() {
+    let mut rig = Rig::new(stepping());
+    rig.first_contact(false);
+    rig.open();
+    // it warns first, and shakes as it begins to move
+    rig.wait(3000);
+    rig.contact(true);
+    rig.contact(false);
+    assert_eq!(rig.open(), MOVES);
+    rig.wait(8999);
+    assert_eq!(rig.open(), MOVES);
+    rig.wait(1);
+    assert_eq!(rig.open(), "granted:web OPERATE:1000 unlocked:1000");
+}
+
+#[test]
+fn a_stepping_gate_whose_contact_nobody_reads_lets_in_nobody() {
+    let mut rig = Rig::new(stepping());
+    rig.wait(600_000);
+    assert_eq!(rig.open(), UNREAD);
+    rig.first_contact(false);
+    rig.open();
+    rig.wait(600_000);
+    rig.input(Input::ContactUnread);
+    assert_eq!(rig.open(), UNREAD);
+    assert_eq!(rig.fire(), "granted:fire OPERATE:1000 unlocked:1000");
+    let mut rig = Rig::new(DoorParams {
+        contact: false,
+        ..stepping()
+    });
+    rig.wait(600_000);
+    assert_eq!(rig.open(), UNREAD, "and one without a contact none");
+}
+
+#[test]
+fn a_stepping_gate_counts_as_moving_after_a_start_until_it_is_seen_shut() {
+    let mut rig = Rig::new(stepping());
+    assert_eq!(rig.open(), MOVES);
+    rig.first_contact(true);
+    rig.wait(11_999);
+    assert_eq!(rig.open(), MOVES);
+    assert_eq!(rig.fire(), "granted:fire:the gate moves already");
+    rig.wait(1);
+    assert_eq!(rig.open(), "denied:the gate is open: another pulse would shut it");
+    assert_eq!(
+        rig.door.poll_timeout(),
+        Some(T0 + Duration::from_secs(30)),
+        "held open, and nothing else"
+    );
+
+    let mut rig = Rig::new(stepping());
+    rig.first_contact(true);
+    rig.wait(2000);
+    rig.contact(false);
+    assert_eq!(rig.open(), "granted:web OPERATE:1000 unlocked:1000");
+
+    // a file that makes a stepping gate of it is a start, too
+    let mut rig = Rig::new(with_contact());
+    rig.wait(60_000);
+    rig.door.apply(rig.now, stepping()).expect("good parameters");
+    assert_eq!(rig.open(), MOVES);
+    rig.first_contact(false);
+    assert_eq!(rig.open(), "granted:web OPERATE:1000 unlocked:1000");
+}
+
 #[test]
 fn a_permission_of_another_generation_output_or_time_is_refused() {
     let mut rig = Rig::new(strike());
@@ -881,7 +960,7 @@ fn a_gate_stands_at_rest_when_it_no_longer_moves() {
 
 #[test]
 fn what_makes_no_door_is_refused_by_name() {
-    let bad = |params: DoorParams| Door::new(params).expect_err("refused");
+    let bad = |params: DoorParams| Door::new(T0, params).expect_err("refused");
     assert_eq!(
         bad(DoorParams {
             lock: LockKind::Bistable,

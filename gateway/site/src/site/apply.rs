@@ -115,7 +115,7 @@ impl Site {
             let machine = machine(&params, generation);
             let built = match self.doors.get_mut(&id) {
                 Some(door) => door.apply(now.mono, machine).is_ok(),
-                None => match Door::new(machine) {
+                None => match Door::new(now.mono, machine) {
                     Ok(door) => {
                         self.doors.insert(id.clone(), door);
                         true
@@ -440,6 +440,7 @@ fn machine(door: &DoorParams, generation: u64) -> gateway_door::DoorParams {
         owner: door.owner,
         relock: door.relock,
         strike: door.strike,
+        travel: door.travel,
         ..gateway_door::DoorParams::new(door.output.clone().unwrap_or_else(none))
     }
 }

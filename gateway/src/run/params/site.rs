@@ -227,6 +227,7 @@ fn door(door: &config::Door) -> site::DoorParams {
         second_within: door.second_within,
         strike: door.strike,
         tamper: door.tamper.as_ref().map(|t| t.input.clone()),
+        travel: door.travel,
         two_persons: door.two_persons.clone(),
         visitor: door.visitor,
     }

@@ -226,6 +226,30 @@ fn steps(sim: &Sim) -> usize {
 }
 
 #[test]
+fn a_gate_that_takes_steps_gets_none_after_a_restart_until_it_is_seen_shut() {
+    let open = || Command::Open { door: id("front") };
+    let mut sim = Sim::new(gate(true));
+    sim.command("a", open());
+    assert_eq!(steps(&sim), 1, "{}", sim.log());
+    sim.edge("front-contact", true);
+    sim.set_held(&["front-contact"]);
+    sim.restart();
+    for (n, wait) in [1, 25].into_iter().enumerate() {
+        sim.wait(secs(wait));
+        sim.command(&format!("b{n}"), open());
+    }
+    assert_eq!(steps(&sim), 1, "{}", sim.log());
+    sim.edge("front-contact", false);
+    sim.command("c", open());
+    assert_eq!(steps(&sim), 2, "{}", sim.log());
+    // one that nobody sees lets in nobody, a second time least of all
+    let mut sim = Sim::new(gate(false));
+    sim.wait(secs(60));
+    sim.command("a", open());
+    assert_eq!(steps(&sim), 0, "{}", sim.log());
+}
+
+#[test]
 fn a_gate_that_takes_steps_is_moved_once_in_all_lives_of_an_alarm() {
     for contact in [true, false] {
         let mut sim = Sim::new(gate(contact));

@@ -9,7 +9,9 @@ use crate::params::{CallIn, EndedWhy, LineParams, OpenWhen, Output, PressAnswer,
 /// One panel line.
 ///
 /// Whoever lifts first talks. A handset that is lifted while we talk stays silent until we hang up; what it is
-/// then decides whose the line is. A ring while a ring or talk of ours is in progress belongs to it.
+/// then decides whose the line is. A ring while a ring or talk of ours is in progress belongs to it. One while the handset is
+/// lifted is told: as another visitor's where the handset has none, or has had one for longer than a talk lasts, since it may
+/// lie beside its rest for days.
 #[derive(Debug)]
 pub struct Line {
     handset_lifted: bool,
@@ -20,6 +22,8 @@ pub struct Line {
     state: LineState,
     /// End of the ring window or the talk window.
     until: Option<Instant>,
+    /// The handset talks with a visitor, until this time at the longest.
+    visited_until: Option<Instant>,
 }
 
 impl Line {
@@ -33,6 +37,7 @@ impl Line {
             rung: false,
             state: LineState::Idle,
             until: None,
+            visited_until: None,
         }
     }
 
@@ -59,7 +64,7 @@ impl Line {
         match signal {
             LineSignal::BusyOther => self.lose(LineState::BusyOther),
             LineSignal::Fault => self.lose(LineState::Fault),
-            LineSignal::HandsetLifted if self.params.handset_sense => self.lifted(),
+            LineSignal::HandsetLifted if self.params.handset_sense => self.lifted(now),
             LineSignal::HandsetReplaced if self.params.handset_sense => self.replaced(),
             LineSignal::HandsetLifted | LineSignal::HandsetReplaced => {}
             LineSignal::Idle => self.lose(LineState::Idle),
@@ -180,6 +185,13 @@ impl Line {
         }
         if self.begin_ring(now) == PressAnswer::Started {
             self.outputs.push_back(Output::RingStarted { bell });
+        } else if self.state == LineState::Handset {
+            let floor = bell == Some(Bell::Floor);
+            let other = floor || self.visited_until.is_none_or(|until| now >= until);
+            if other && !floor {
+                self.visited_until = Some(now + self.params.talk_window);
+            }
+            self.outputs.push_back(Output::RangAtHandset { bell, other });
         }
     }
 
@@ -196,13 +208,16 @@ impl Line {
         }
     }
 
-    fn lifted(&mut self) {
+    fn lifted(&mut self, now: Instant) {
         if std::mem::replace(&mut self.handset_lifted, true) {
             return;
         }
         match self.state {
             LineState::Idle => self.enter(LineState::Handset, None),
-            LineState::Ringing => self.enter(LineState::Handset, Some(EndedWhy::Handset)),
+            LineState::Ringing => {
+                self.enter(LineState::Handset, Some(EndedWhy::Handset));
+                self.visited_until = Some(now + self.params.talk_window);
+            }
             LineState::BusyOther | LineState::Fault | LineState::Handset | LineState::Ours => return,
         }
         self.outputs.push_back(Output::HandsetTook);
@@ -243,6 +258,7 @@ impl Line {
     /// Any change but into a ring or talk of ours.
     fn enter(&mut self, state: LineState, ended: Option<EndedWhy>) {
         self.until = None;
+        self.visited_until = None;
         self.rung = false;
         if self.state == LineState::Ours {
             self.outputs.push_back(Output::Command(LineCommand::Release));
@@ -382,6 +398,36 @@ mod tests {
                 (Seize(OutgoingAnswered, Err(SeizeRefused::LineBusy)), ""),
                 (Press(PressAnswer::Refused(SeizeRefused::LineBusy)), ""),
                 (Signal(S::HandsetReplaced), "idle"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_ring_while_the_handset_is_lifted_is_told_as_its_visitors_or_as_anothers() {
+        check(
+            LineParams::default(),
+            &[
+                (Signal(S::Ring), "ringing ring"),
+                (Signal(S::HandsetLifted), "handset ended:handset took"),
+                (Signal(S::Ring), "again"),
+                (Signal(S::RingFor(Bell::Floor)), "other:floor"),
+                (Wait(119), ""),
+                (Signal(S::Ring), "again"),
+                (Wait(1), ""),
+                (Signal(S::RingFor(Bell::Apartment(12))), "other:12"),
+                (Signal(S::RingFor(Bell::Apartment(12))), "again"),
+                (Signal(S::HandsetReplaced), "idle"),
+                // lifted for nobody
+                (Signal(S::HandsetLifted), "handset took"),
+                (Signal(S::Ring), "other"),
+                (Signal(S::Ring), "again"),
+                (Signal(S::HandsetReplaced), "idle"),
+                // lifted in our talk, which ends
+                (Signal(S::Ring), "ringing ring"),
+                (Seize(OutgoingAnswered, Ok(())), "SEIZE ours"),
+                (Signal(S::HandsetLifted), ""),
+                (Release, "RELEASE handset"),
+                (Signal(S::Ring), "other"),
             ],
         );
     }
@@ -620,6 +666,7 @@ mod tests {
                         Output::Event(LineEvent::State { state }) => {
                             prop_assert_ne!(std::mem::replace(&mut told, state), state);
                         }
+                        Output::RangAtHandset { .. } => prop_assert_eq!(line.state(), LineState::Handset),
                         Output::Command(LineCommand::Tone(_)) | Output::Ended { .. } | Output::HandsetTook
                         | Output::OpenedByPanel | Output::RingStarted { .. } => {}
                     }
@@ -651,15 +698,19 @@ mod tests {
                 Output::Event(LineEvent::State { state }) => state.to_string(),
                 Output::HandsetTook => "took".to_owned(),
                 Output::OpenedByPanel => "opened".to_owned(),
-                Output::RingStarted { bell: None } => "ring".to_owned(),
-                Output::RingStarted {
-                    bell: Some(Bell::Apartment(number)),
-                } => format!("ring:{number}"),
-                Output::RingStarted {
-                    bell: Some(Bell::Floor),
-                } => "ring:floor".to_owned(),
+                Output::RangAtHandset { other: false, .. } => "again".to_owned(),
+                Output::RangAtHandset { other: true, bell } => rang("other", bell),
+                Output::RingStarted { bell } => rang("ring", bell),
             });
         }
         words.join(" ")
+    }
+
+    fn rang(word: &str, bell: Option<Bell>) -> String {
+        match bell {
+            None => word.to_owned(),
+            Some(Bell::Apartment(number)) => format!("{word}:{number}"),
+            Some(Bell::Floor) => format!("{word}:floor"),
+        }
     }
 }

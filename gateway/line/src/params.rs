@@ -131,6 +131,13 @@ pub enum Output {
     HandsetTook,
     /// The panel opened its own lock.
     OpenedByPanel,
+    /// The panel rings while the stock handset has the line: nobody can be called.
+    RangAtHandset {
+        /// Whom it rings, if the line says so.
+        bell: Option<Bell>,
+        /// It is another visitor than the one whom the handset has.
+        other: bool,
+    },
     /// The panel rings; presses of inputs are answered by [`press`](crate::Line::press) instead.
     RingStarted {
         /// Whom it rings, if the line says so.

@@ -274,7 +274,12 @@ impl Site {
         let holder = self.lines.get(&line).map(|unit| unit.ring);
         let caller = holder.flatten().filter(|ring| self.is_nobodys_ring(*ring));
         if (holder == Some(None) || caller.is_some()) && self.is_quiet(now, panel, button) {
-            return Ok(Pressed::Ring(self.unheard(now, panel, button, simulated)));
+            return Ok(Pressed::Ring(self.unheard(
+                now,
+                (panel, button),
+                "do-not-disturb",
+                simulated,
+            )));
         }
         // whoever stands at the door goes before whoever called it, be it somebody who never says a word, and before whom
         // somebody else had it call
@@ -368,12 +373,12 @@ impl Site {
         quiet.is_some_and(|quiet| self.params.schedules.look(quiet, wall) == InForce::Yes)
     }
 
-    /// A ring that nobody is called for.
+    /// A ring that nobody is called for, with its outcome.
     pub(super) fn unheard(
         &mut self,
         now: Now,
-        panel: &PanelId,
-        button: &ButtonId,
+        (panel, button): (&PanelId, &ButtonId),
+        outcome: &str,
         simulated: bool,
     ) -> RingId {
         let ring = self.new_ring(now);
@@ -381,7 +386,7 @@ impl Site {
         let rings = PanelEvent::Ring {
             button: button.clone(),
         };
-        let outcome = "do-not-disturb".to_owned();
+        let outcome = outcome.to_owned();
         for event in [rings, PanelEvent::RingEnded { outcome }] {
             self.record(now, Event::Panel(panel.clone(), event), Some(ring), simulated);
         }

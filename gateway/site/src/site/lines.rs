@@ -1,6 +1,6 @@
 //! What lines say: who has them, and when a panel rings over its wires.
 
-use gateway_core::{Bell, Cause, Event, LineEvent, LineId};
+use gateway_core::{Bell, ButtonId, Cause, Event, LineEvent, LineId, PanelId};
 use gateway_door::Input as DoorInput;
 use gateway_line::{EndedWhy, Output as LineOutput};
 
@@ -36,6 +36,9 @@ impl Site {
                         self.door_input(now, &door, DoorInput::OpenedByPanel, simulated);
                     }
                 }
+                LineOutput::RangAtHandset { bell, other } => {
+                    self.rings_at_handset(now, line, (bell, other), simulated);
+                }
                 LineOutput::RingStarted { bell } => self.line_rings(now, line, bell, simulated),
             }
         }
@@ -46,11 +49,10 @@ impl Site {
         }
     }
 
-    /// The panel rings over its wires. Where the line says whom, that is the button of this bell and no other one; else
-    /// it is the button without an input of its own, or else the first that is no bell.
-    fn line_rings(&mut self, now: Now, line: &LineId, bell: Option<Bell>, simulated: bool) {
-        let found = self
-            .panels_on(line)
+    /// Which button a panel on this line rings with. Where the line says whom, that is the button of this bell and no other
+    /// one; else it is the button without an input of its own, or else the first that is no bell.
+    fn rung_button(&self, line: &LineId, bell: Option<Bell>) -> Option<(PanelId, ButtonId)> {
+        self.panels_on(line)
             .filter_map(|id| {
                 let buttons = &self.params.panels.get(id)?.buttons;
                 let button = match bell {
@@ -62,7 +64,31 @@ impl Site {
                 };
                 button.map(|(button, _)| (id.clone(), button.clone()))
             })
-            .next();
+            .next()
+    }
+
+    /// The panel rings over its wires while the stock handset is lifted, so that no phone could have the line. What needs no
+    /// call is done; else it is on record that somebody rang.
+    fn rings_at_handset(
+        &mut self,
+        now: Now,
+        line: &LineId,
+        (bell, other): (Option<Bell>, bool),
+        simulated: bool,
+    ) {
+        let Some((panel, button)) = self.rung_button(line, bell).filter(|_| !self.stopping) else {
+            return;
+        };
+        if !other {
+            self.ignored(now, &panel, &button, "line-busy", None, simulated);
+        } else if self.without_call(now, &panel, &button, simulated).is_none() {
+            self.unheard(now, (&panel, &button), "handset", simulated);
+        }
+    }
+
+    /// The panel rings over its wires.
+    fn line_rings(&mut self, now: Now, line: &LineId, bell: Option<Bell>, simulated: bool) {
+        let found = self.rung_button(line, bell);
         if let Some((panel, button)) = &found
             && self.ring_answers(now, (panel, button), line, simulated)
         {
@@ -78,7 +104,7 @@ impl Site {
                 }
             }
             Some((panel, button)) if !self.stopping && self.is_quiet(now, &panel, &button) => {
-                self.unheard(now, &panel, &button, simulated);
+                self.unheard(now, (&panel, &button), "do-not-disturb", simulated);
                 if let Some(unit) = self.lines.get_mut(line) {
                     unit.line.release(now.mono);
                 }

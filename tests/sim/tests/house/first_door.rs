@@ -549,6 +549,29 @@ fn a_handset_that_is_lifted_first_has_the_visitor() {
 }
 
 #[test]
+fn a_ring_while_the_handset_is_lifted_calls_nobody_and_is_on_record() {
+    let mut sim = Sim::new(three_phones());
+    sim.line("riser", LineSignal::HandsetLifted);
+    let rings = |sim: &Sim| sim.kinds().iter().filter(|kind| *kind == "panel.ring").count();
+    sim.line("riser", LineSignal::Ring);
+    assert_eq!(rings(&sim), 1, "{}", sim.log());
+    assert!(sim.log().contains("outcome=Text(\"handset\")"), "{}", sim.log());
+    // the same visitor, whom the handset has
+    sim.line("riser", LineSignal::Ring);
+    assert_eq!(rings(&sim), 1, "{}", sim.log());
+    assert!(sim.log().contains("reason=Text(\"line-busy\")"), "{}", sim.log());
+    assert!(sim.legs.is_empty(), "{}", sim.log());
+    // it lies beside its rest, and somebody else comes
+    sim.wait(secs(600));
+    sim.line("riser", LineSignal::Ring);
+    assert_eq!(rings(&sim), 2, "{}", sim.log());
+    sim.line("riser", LineSignal::HandsetReplaced);
+    sim.line("riser", LineSignal::Ring);
+    assert_eq!(rings(&sim), 3, "{}", sim.log());
+    assert!(!sim.legs.is_empty(), "{}", sim.log());
+}
+
+#[test]
 fn a_listed_caller_opens_after_the_answer_and_a_stranger_does_not() {
     for (address, trusted, expected) in [
         ("sip:1000@pbx.example", true, 1),

@@ -102,7 +102,9 @@ enum State {
 /// What an answer means.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
-    /// Not for us, not now, or not genuine: as if nothing had come.
+    /// In the clear where there is a key, with a false MAC, or of another session: as if nothing had come, but worth a word.
+    Forged,
+    /// Not for us, or not now: as if nothing had come.
     Nothing,
     /// The link goes on by itself.
     Link,
@@ -313,6 +315,7 @@ impl Link {
                 }
                 heard @ (Heard::Busy
                 | Heard::Closed(_)
+                | Heard::Forged
                 | Heard::KeyTaken
                 | Heard::Link
                 | Heard::Lost
@@ -360,7 +363,9 @@ impl Link {
             // a packet that was damaged on the line or is out of turn is sent again
             Ok(Reply::Nak(1 | 4)) => (Heard::Nothing, None),
             Ok(Reply::Nak(code)) => (self.failed(now, Refused::NoSecurity(*code)), None),
-            Ok(_) | Err(_) => (Heard::Nothing, None),
+            // to a challenge no reader says anything else
+            Ok(_) => (Heard::Forged, None),
+            Err(_) => (Heard::Nothing, None),
         }
     }
 
@@ -394,7 +399,12 @@ impl Link {
             Ok(Reply::Nak(_)) => (self.failed(now, Refused::Key), None),
             Ok(_) | Err(_) => {
                 self.state = State::Cryptogram { initial, keys, which };
-                (Heard::Nothing, None)
+                let heard = if reply.is_ok() {
+                    Heard::Forged
+                } else {
+                    Heard::Nothing
+                };
+                (heard, None)
             }
         }
     }
@@ -452,7 +462,7 @@ fn heard_secure(session: &mut Session, packet: &Packet, reply: &Result<Reply, Re
         Err(_) if packet.security.is_none() && matches!(reply, Ok(Reply::Nak(_))) => Heard::Lost,
         Err(error) => {
             tracing::debug!(address = packet.address, %error, "a packet does not belong to the session");
-            Heard::Nothing
+            Heard::Forged
         }
     }
 }

@@ -10,6 +10,24 @@ use crate::reader::Output;
 /// After a misread was told, more of its kind are counted for so long and told together.
 const TELL_AGAIN: Duration = Duration::from_secs(10);
 
+/// Who forges packets does it without a pause, and is told like other strangers.
+const FORGED_AGAIN: Duration = Duration::from_secs(3600);
+
+/// For how long more of a kind are counted.
+const fn again(reason: Misread) -> Duration {
+    match reason {
+        Misread::Forged => FORGED_AGAIN,
+        Misread::Key
+        | Misread::Length
+        | Misread::LostEdges
+        | Misread::Noise
+        | Misread::Parity
+        | Misread::Reversed
+        | Misread::Short
+        | Misread::Simultaneous => TELL_AGAIN,
+    }
+}
+
 /// Misreads of one kind.
 #[derive(Debug)]
 struct Count {
@@ -31,7 +49,7 @@ impl Misreads {
             count.untold = count.untold.saturating_add(1);
             return None;
         }
-        let until = at + TELL_AGAIN;
+        let until = at + again(reason);
         self.0.insert(
             reason,
             Count {
@@ -54,7 +72,7 @@ impl Misreads {
         self.0.retain(|_, count| count.until > now || count.untold > 0);
         let due = self.0.iter_mut().filter(|(_, count)| count.until <= now);
         let told = due.map(|(reason, count)| {
-            count.until = now + TELL_AGAIN;
+            count.until = now + again(*reason);
             Output::Misread {
                 at: count.at,
                 bits: count.bits,

@@ -93,6 +93,8 @@ pub enum ReaderCommand {
 words! {
     /// Why what came from a reader is no card and no key.
     Misread {
+        /// A packet that does not belong to the secure channel of its reader: in the clear, with a false MAC, or of another session.
+        Forged = "forged",
         /// A burst of a keypad that is none of its keys.
         Key = "key",
         /// As many bits as no configured format has.

@@ -7,7 +7,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gateway_bus::{Metric, Reading};
-use gateway_core::{Counted, Event, is_confidential};
+use gateway_core::{Counted, Event, ReaderEvent, Record, is_confidential};
+
+/// Readers and reasons that are counted: names of readers that a site file had once stay until the next start.
+const MOST_MISREADS: usize = 4096;
 
 /// What is counted while requests are answered. Every key comes from a table of ours, so that no stranger
 /// makes it grow.
@@ -15,6 +18,8 @@ use gateway_core::{Counted, Event, is_confidential};
 pub(crate) struct Metrics {
     answers: Mutex<BTreeMap<(&'static str, u16), u64>>,
     events: Mutex<BTreeMap<String, u64>>,
+    /// What readers sent that was no card and no key, by reader and reason.
+    misreads: Mutex<BTreeMap<(String, String), u64>>,
     logins_failed: AtomicU64,
     turned_away: AtomicU64,
 }
@@ -33,6 +38,7 @@ impl Default for Metrics {
         Self {
             answers: Mutex::default(),
             events: Mutex::new(kinds.chain(["other".to_owned()]).map(|kind| (kind, 0)).collect()),
+            misreads: Mutex::default(),
             logins_failed: AtomicU64::default(),
             turned_away: AtomicU64::default(),
         }
@@ -57,6 +63,22 @@ impl Metrics {
         }
     }
 
+    /// Counts what a durable record tells of a reader.
+    pub(crate) fn reader(&self, record: &Record) {
+        if record.kind != "reader.misread" {
+            return;
+        }
+        let Ok(Event::Reader(reader, ReaderEvent::Misread { reason, times, .. })) = record.event() else {
+            return;
+        };
+        let key = (reader.to_string(), reason.word().to_owned());
+        let mut misreads = held(&self.misreads);
+        if misreads.len() < MOST_MISREADS || misreads.contains_key(&key) {
+            let n = misreads.entry(key).or_default();
+            *n = n.saturating_add(times);
+        }
+    }
+
     pub(crate) fn login_failed(&self) {
         self.logins_failed.fetch_add(1, Ordering::Relaxed);
     }
@@ -73,6 +95,14 @@ impl Metrics {
         };
         for (kind, n) in held(&self.events).iter() {
             text.sample(&events, &[("kind", kind)], *n);
+        }
+        let misreads = Family {
+            help: "What readers sent that was no card and no key, as the journal tells it.",
+            kind: "counter",
+            name: "doorline_reader_misreads_total",
+        };
+        for ((reader, reason), n) in held(&self.misreads).iter() {
+            text.sample(&misreads, &[("reader", reader), ("reason", reason)], *n);
         }
         let answers = Family {
             help: "Answers by route and status.",
@@ -197,6 +227,8 @@ impl Text {
 
 #[cfg(test)]
 mod tests {
+    use gateway_core::Value;
+
     use super::*;
 
     #[test]
@@ -249,6 +281,43 @@ cpu_seconds_total{process="guard"} 0.5
 memory_bytes 14680064
 "#
         );
+    }
+
+    #[test]
+    fn what_readers_send_in_vain_is_counted_by_reader_and_reason() {
+        let metrics = Metrics::default();
+        for (kind, reason, times) in [
+            ("reader.misread", "forged", 1),
+            ("reader.misread", "forged", 41),
+            ("reader.misread", "parity", 2),
+            ("reader.misread", "of another version", 1),
+            ("reader.card", "forged", 1),
+        ] {
+            metrics.reader(&Record {
+                at: jiff::Timestamp::UNIX_EPOCH,
+                fields: vec![
+                    ("bits".to_owned(), Value::Int(26)),
+                    ("reason".to_owned(), Value::Text(reason.to_owned())),
+                    ("times".to_owned(), Value::Int(times)),
+                ],
+                kind: kind.to_owned(),
+                ring: None,
+                schema: 1,
+                seq: gateway_core::Seq(1),
+                simulated: false,
+                source: "street".to_owned(),
+            });
+        }
+        let mut text = Text::default();
+        metrics.write(&mut text);
+        let text = text.done();
+        let told = |line: &&str| line.starts_with("doorline_reader_misreads_total{");
+        let told: Vec<&str> = text.lines().filter(told).collect();
+        let expected = [
+            r#"doorline_reader_misreads_total{reader="street",reason="forged"} 42"#,
+            r#"doorline_reader_misreads_total{reader="street",reason="parity"} 2"#,
+        ];
+        assert_eq!(told, expected);
     }
 
     #[test]

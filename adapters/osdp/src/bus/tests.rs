@@ -3,6 +3,7 @@
 mod outputs;
 
 use adapter_wiegand::WiegandParams;
+use gateway_core::Misread;
 use proptest::prelude::*;
 
 use super::*;
@@ -189,6 +190,8 @@ impl Reader {
 struct Rig {
     bus: Bus,
     events: Vec<(usize, Instant, Event)>,
+    /// Somebody is quicker than the next answer, and shows a card in the clear.
+    forge: bool,
     /// Answers that get lost.
     lose: usize,
     now: Instant,
@@ -233,6 +236,7 @@ impl Rig {
         Self {
             bus: Bus::new(params, START, random),
             events: vec![],
+            forge: false,
             lose: 0,
             now: START,
             readers,
@@ -265,6 +269,11 @@ impl Rig {
             if let Some(answer) = answer {
                 self.wire.push(answer.clone());
                 self.now = self.now + ms(3) + self.bus.line_time(answer.len());
+                if std::mem::take(&mut self.forge) {
+                    let sequence = Packet::parse(&answer).expect("readers send packets").sequence;
+                    let forged = self.readers[0].clear(sequence, None, CARD.0, &CARD.1);
+                    self.bus.handle_input(self.now, &forged.encode());
+                }
                 if self.lose > 0 {
                     self.lose -= 1;
                 } else {
@@ -297,6 +306,29 @@ impl Rig {
             .iter()
             .filter(|(_, _, event)| matches!(event, Event::Card(_)));
         cards.map(|(_, at, _)| *at).collect()
+    }
+
+    /// How many packets were told as forged, record by record.
+    fn forged(&self) -> Vec<u64> {
+        let forged = self.events.iter().filter_map(|(_, _, event)| match event {
+            Event::Misread {
+                reason: Misread::Forged,
+                times,
+                ..
+            } => Some(*times),
+            Event::Card(_)
+            | Event::Errand(_)
+            | Event::Fault(_)
+            | Event::Identity(_)
+            | Event::Inputs { .. }
+            | Event::InputsGone
+            | Event::Key(_)
+            | Event::KeyTaken
+            | Event::Misread { .. }
+            | Event::Output { .. }
+            | Event::Ready => None,
+        });
+        forged.collect()
     }
 
     fn is_ready(&self, reader: usize) -> bool {
@@ -421,6 +453,24 @@ fn what_comes_in_the_clear_from_a_reader_with_a_key_is_nothing() {
             .all(|(_, code, _, secure)| *secure || *code == 0x76 || *code == 0x60)
     );
     assert!(heard.iter().rev().take(3).all(|(_, code, _, _)| *code == 0x76));
+    assert_eq!(rig.forged(), [1], "told once, and counted");
+}
+
+#[test]
+fn forged_packets_are_told_at_once_and_then_once_an_hour() {
+    let mut rig = Rig::one(Reader::new(0, Some(key(1))), keyed(1));
+    rig.run(ms(2000));
+    assert_eq!(rig.forged(), []);
+    for n in 0_u64..30 {
+        rig.forge = true;
+        rig.run(ms(60_000));
+        assert!(!rig.forge, "{n}");
+    }
+    assert_eq!(rig.forged(), [1]);
+    rig.run(ms(1_800_000));
+    assert_eq!(rig.forged(), [1, 29]);
+    assert_eq!(rig.cards(), []);
+    assert!(rig.is_ready(0), "and the reader goes on: {:?}", rig.faults());
 }
 
 #[test]
@@ -460,6 +510,7 @@ fn an_answer_that_got_lost_comes_again_and_counts_once() {
         rig.run(ms(3000));
         assert_eq!(rig.cards().len(), 1, "{:?}", rig.events);
         assert!(rig.is_ready(0) && rig.faults().is_empty());
+        assert_eq!(rig.forged(), [], "a line that loses something is no forger");
     }
 }
 

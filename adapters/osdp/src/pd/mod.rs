@@ -300,6 +300,13 @@ impl Pd {
     pub(crate) fn hear(&mut self, now: Instant, packet: &Packet) -> bool {
         let (heard, next) = self.link.hear(now, packet);
         match heard {
+            Heard::Forged => {
+                let bits = packet.data.len().saturating_mul(8);
+                let bits = u16::try_from(bits).unwrap_or(u16::MAX);
+                self.cards.misread(now, bits, Misread::Forged);
+                self.read(now);
+                return false;
+            }
             Heard::Nothing => return false,
             // it is there, but a reader that is busy for ever is offline, too
             Heard::Busy => return true,
@@ -328,7 +335,7 @@ impl Pd {
             }
             // it is not offline, there is something else to say of it
             Heard::Closed(_) => self.answered = now,
-            Heard::Busy | Heard::KeyTaken | Heard::Link | Heard::Lost | Heard::Nothing => {}
+            Heard::Busy | Heard::Forged | Heard::KeyTaken | Heard::Link | Heard::Lost | Heard::Nothing => {}
         }
         self.judge(now);
         if let Some(packet) = next {

@@ -35,6 +35,7 @@ pub(crate) async fn count(app: Arc<App>) {
             Step::Missed(..) => {}
             Step::Records(page) => page.iter().for_each(|r| {
                 app.metrics.event(&r.kind);
+                app.metrics.reader(r);
                 app.ruled.note(r);
             }),
         }

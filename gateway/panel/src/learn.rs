@@ -13,7 +13,7 @@ use crate::pulses::{Counted, PulseCounter, Tone};
 use crate::table::profile_named;
 
 /// Fewest edges that say anything.
-const FEWEST: usize = 4;
+const FEWEST: usize = 3;
 
 /// What a recording looks like.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Proposal {
     pub ring: String,
     /// The table of its door, if an opening was recorded, too.
     pub door: Option<String>,
+    /// Other profiles whose ring looks the same.
+    pub others: Vec<&'static str>,
 }
 
 /// A recording that says nothing.
@@ -153,6 +155,12 @@ fn count(edges: &[Edge]) -> Option<Proposal> {
         },
         ring,
         door: None,
+        // the times are those of Laskomex, and may be those of others
+        others: if laskomex {
+            vec!["digital-count"]
+        } else {
+            Vec::new()
+        },
     })
 }
 
@@ -195,6 +203,10 @@ fn framed(edges: &[Edge]) -> Option<Proposal> {
             profile: name,
             ring: section(text)?.to_owned(),
             door,
+            others: alike(name, |ring| match ring {
+                RingInput::Frame(other) => other == input,
+                RingInput::Burst(_) | RingInput::Level(_) | RingInput::PulseCount(_) => false,
+            }),
         });
     }
     None
@@ -231,6 +243,7 @@ fn named(edges: &[Edge]) -> Option<Proposal> {
                 input.off_ms
             ),
             door: None,
+            others: Vec::new(),
         });
     }
     None
@@ -300,10 +313,36 @@ fn section(text: &str) -> Option<&str> {
     Some(&text[begin..end])
 }
 
-/// The pauses of a ring, doubled by half, are what ends it.
-fn off_ms(pauses: impl Iterator<Item = u64>, most: u64) -> u64 {
-    let longest = pauses.filter(|us| *us <= most).max().unwrap_or(0);
-    (longest / 1000 * 3 / 2).clamp(1000, 10_000)
+/// The pauses of a ring, and half of that again, are what ends it; `None` for a ring without a pause.
+fn off_ms(pauses: impl Iterator<Item = u64>, most: u64) -> Option<u64> {
+    let longest = pauses.filter(|us| *us <= most).max()?;
+    Some((longest / 1000 * 3 / 2).clamp(1000, 10_000))
+}
+
+/// After how long the ring is over, in ms, and how that is known. Where no pause was recorded it is that of the profile: a shorter one
+/// would make several rings of one.
+fn over(measured: Option<u64>, profile: &'static str) -> (u64, String) {
+    match measured {
+        Some(off) => (off, format!("over after {off} ms of silence")),
+        None => {
+            let off = profile_named(profile)
+                .map_or(Duration::from_secs(4), Profile::off)
+                .as_millis();
+            let off = u64::try_from(off).unwrap_or(u64::MAX);
+            let text = format!(
+                "over after {off} ms of silence, as in {profile}: no pause of the ring was recorded. Record a longer one if it has any"
+            );
+            (off, text)
+        }
+    }
+}
+
+/// Profiles that ring so, but for one.
+fn alike(but: &str, rings: impl Fn(&RingInput) -> bool) -> Vec<&'static str> {
+    let all = crate::table::profiles();
+    all.filter(|(name, _, profile)| *name != but && rings(&profile.ring))
+        .map(|(name, ..)| name)
+        .collect()
 }
 
 fn burst(edges: &[Edge]) -> Option<Proposal> {
@@ -323,18 +362,27 @@ fn burst(edges: &[Edge]) -> Option<Proposal> {
     let median = quick[quick.len() / 2];
     let longest = quick[quick.len() * 95 / 100];
     let hertz = 1_000_000 / (2 * median).max(1);
-    let off = off_ms(gaps.into_iter().filter(|us| *us > 30_000), 7_000_000);
+    // the rest before the ring is no pause of it
+    let pauses = gaps.into_iter().skip_while(|us| *us > 30_000);
+    let profile = if hertz < 100 { "4n" } else { "urmet-1130" };
+    let (off, over) = over(off_ms(pauses.filter(|us| *us > 30_000), 7_000_000), profile);
     let (longest_us, shortest_us) = ((longest * 3).clamp(200, 60_000), (median / 4).clamp(20, 10_000));
     Some(Proposal {
         found: vec![
             format!("half waves of about {median} µs, which is {hertz} Hz"),
-            format!("over after {off} ms of silence"),
+            over,
         ],
-        profile: if hertz < 100 { "4n" } else { "urmet-1130" },
+        profile,
         ring: format!(
             "[ring.burst]\nlongest-us = {longest_us}\nshortest-us = {shortest_us}\nedges = 8\noff-ms = {off}\n"
         ),
         door: None,
+        others: alike(profile, |ring| match ring {
+            RingInput::Burst(input) => {
+                (u64::from(input.shortest_us)..=u64::from(input.longest_us)).contains(&median)
+            }
+            RingInput::Frame(_) | RingInput::Level(_) | RingInput::PulseCount(_) => false,
+        }),
     })
 }
 
@@ -343,23 +391,52 @@ fn level(edges: &[Edge]) -> Option<Proposal> {
     let rest = edges.first()?.level;
     let active = lengths(edges, !rest);
     let stood = active.iter().copied().filter(|us| *us >= 20_000).min()?;
-    let off = off_ms(lengths(edges, rest).into_iter().skip(1), 7_000_000);
+    let profile = if rest { "vizit-matrix" } else { "ab-loop" };
+    let (off, over) = over(
+        off_ms(lengths(edges, rest).into_iter().skip(1), 7_000_000),
+        profile,
+    );
     let word = if rest { "low" } else { "high" };
     Some(Proposal {
         found: vec![
             format!("the input goes {word} for {} ms and longer", stood / 1000),
-            format!("over after {off} ms of silence"),
+            over,
         ],
-        profile: if rest { "vizit-matrix" } else { "ab-loop" },
+        profile,
         ring: format!(
             "[ring.level]\nactive = \"{word}\"\non-ms = {}\noff-ms = {off}\n",
             (stood / 2000).clamp(5, 50)
         ),
         door: None,
+        others: alike(profile, |ring| match ring {
+            RingInput::Level(input) => input.active.is_active(!rest),
+            RingInput::Burst(_) | RingInput::Frame(_) | RingInput::PulseCount(_) => false,
+        }),
     })
 }
 
 impl Proposal {
+    /// The same ring in another profile of those that fit; `None` if it does not.
+    #[must_use]
+    pub fn like(&self, name: &str) -> Option<Self> {
+        if name == self.profile {
+            return Some(self.clone());
+        }
+        let profile = *self.others.iter().find(|other| **other == name)?;
+        let mut others: Vec<_> = self
+            .others
+            .iter()
+            .copied()
+            .filter(|other| *other != name)
+            .collect();
+        others.insert(0, self.profile);
+        Some(Self {
+            profile,
+            others,
+            ..self.clone()
+        })
+    }
+
     /// The proposed profile as text: that of `profile` with the ring that was measured.
     #[must_use]
     pub fn text(&self) -> Option<String> {
@@ -427,6 +504,56 @@ mod tests {
         .map(|(at_us, level)| Edge { at_us, level })
         .collect();
         check(&opto, "vizit-matrix", "goes low for 1000 ms", "off-ms = 3000");
+    }
+
+    #[test]
+    fn one_ring_of_each_line_is_enough_and_its_own_profile_is_among_those_that_fit() {
+        for (name, _, profile) in crate::table::profiles() {
+            let edges = ring_edges(profile, 12, Tone::Ring);
+            let proposal = learn(&edges).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let own = proposal.like(name);
+            let own = own.unwrap_or_else(|| panic!("{name} is not among {proposal:?}"));
+            assert_eq!(own.profile, name);
+            let text = own.text().expect("a profile");
+            let learnt = Profile::parse(&text).expect("a profile");
+            assert!(
+                learnt.off() >= profile.off().min(Duration::from_secs(1)),
+                "{name}"
+            );
+            assert_eq!(learnt.door, profile.door, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_ring_that_many_have_names_them_all_and_what_ends_it_is_not_made_up() {
+        let ring = |name| ring_edges(profile_named(name).expect(name), 1, Tone::Ring);
+        let low = learn(&ring("metakom-matrix")).expect("something");
+        assert_eq!(low.profile, "vizit-matrix");
+        assert_eq!(
+            low.others,
+            [
+                "cyfral-matrix",
+                "eltis-matrix",
+                "handset-tap",
+                "metakom-matrix",
+                "urmet-1133"
+            ]
+        );
+        assert!(low.ring.contains("off-ms = 4000"), "{}", low.ring);
+        assert!(
+            low.found.iter().any(|found| found.contains("no pause")),
+            "{:?}",
+            low.found
+        );
+        let half_waves = learn(&ring("siedle-1n")).expect("something");
+        assert_eq!(half_waves.profile, "4n");
+        assert!(half_waves.ring.contains("off-ms = 3000"), "{}", half_waves.ring);
+        assert_eq!(
+            half_waves.others,
+            ["1n", "ftz-123-d12", "siedle-1n", "urmet-1130"]
+        );
+        assert_eq!(half_waves.like("vizit-matrix"), None);
+        assert_eq!(learn(&ring("ab-loop")).expect("something").others, [""; 0]);
     }
 
     #[test]

@@ -13,8 +13,8 @@ use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
 use gateway_card::encode_track;
 use gateway_panel::{
-    Edge, Polarity, Profile, RingInput, Tone, floor_edges, learn, parse_edges, picture, profile_named,
-    profiles, refused_families, ring_edges, show_edges,
+    DoorBy, Edge, OpenWhen, Polarity, Profile, Proposal, RingInput, TalkPath, Tone, floor_edges, learn,
+    parse_edges, picture, profile_named, profiles, refused_families, ring_edges, show_edges,
 };
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -24,6 +24,11 @@ use crate::commands::out;
 
 /// How long a key touches the contact of a simulated front end.
 const TOUCH_US: u64 = 1_000_000;
+/// Inputs of a simulated front end that tell that another panel has the line, and that somebody rings at the apartment's door.
+const BUSY_INPUT: u8 = 6;
+const FLOOR_INPUT: u8 = 7;
+/// How long the bell at the apartment's door is pressed.
+const FLOOR_US: u64 = 500_000;
 /// A cell of a key that sends by itself.
 const CELL_US: u64 = 110;
 /// Most bytes of a recording that are read.
@@ -74,6 +79,9 @@ enum Act {
         /// Bits per second of the port.
         #[arg(long, default_value_t = BAUD)]
         baud: u32,
+        /// Propose this one of the profiles that fit: their rings look the same, so only who looks at the wires knows which it is.
+        #[arg(long, value_name = "PROFILE")]
+        like: Option<String>,
         /// Write the edges to this new file, too.
         #[arg(long, value_name = "FILE")]
         keep: Option<PathBuf>,
@@ -110,6 +118,7 @@ pub(super) fn panel(args: &Panel) -> anyhow::Result<u8> {
             input,
             seconds,
             baud,
+            like,
             keep,
             json,
         } => {
@@ -138,7 +147,7 @@ pub(super) fn panel(args: &Panel) -> anyhow::Result<u8> {
                     .with_context(|| format!("{} cannot be made", keep.display()))?;
                 to.write_all(show_edges(&edges).as_bytes())?;
             }
-            write!(out(), "{}", learned(&edges, *json)?)?;
+            write!(out(), "{}", learned(&edges, like.as_deref(), *json)?)?;
         }
         Act::Simulate { folder, profile } => {
             simulate(folder.clone(), profile_named(profile)?.clone())?;
@@ -214,14 +223,24 @@ fn read(file: &std::path::Path) -> anyhow::Result<Vec<Edge>> {
 }
 
 /// Picture and proposal.
-fn learned(edges: &[Edge], json: bool) -> anyhow::Result<String> {
-    let proposal = learn(edges);
+fn learned(edges: &[Edge], like: Option<&str>, json: bool) -> anyhow::Result<String> {
+    let proposal = match (learn(edges), like) {
+        (Ok(proposal), Some(name)) => {
+            let like = proposal.like(name);
+            Ok(like.with_context(|| {
+                let fit = [&[proposal.profile], &proposal.others[..]].concat().join(", ");
+                format!("{name} does not ring like this; what does: {fit}")
+            })?)
+        }
+        (proposal, _) => proposal,
+    };
     if json {
         let proposal = proposal?;
         let value = json!({
             "edges": edges.len(),
             "found": proposal.found,
             "profile": proposal.profile,
+            "others": proposal.others,
             "opens": proposal.door.is_some(),
             "text": proposal.text(),
         });
@@ -245,10 +264,46 @@ fn learned(edges: &[Edge], json: bool) -> anyhow::Result<String> {
                 }
             )?;
             text.push_str(&proposal.text().unwrap_or_default());
+            text.push_str(&apart(&proposal));
         }
         Err(error) => writeln!(text, "\nno proposal: {error}")?,
     }
     Ok(text)
+}
+
+/// What tells the profiles apart that ring alike: as comments, which a profile may have at its end.
+fn apart(proposal: &Proposal) -> String {
+    if proposal.others.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from("\n# As this line rings, so do others. Which it is the wires tell:\n");
+    for name in [&[proposal.profile], &proposal.others[..]].concat() {
+        let Ok(profile) = profile_named(name) else {
+            continue;
+        };
+        let talk = match profile.can.talk {
+            TalkPath::FourWire => "speech on a wire for each direction",
+            TalkPath::None => "no speech",
+            TalkPath::TwoWire => "speech on one pair",
+        };
+        let opens = match profile.door.map(|door| door.by) {
+            None => "opens nothing by itself",
+            Some(DoorBy::Closing) => "opens by closing a contact",
+            Some(DoorBy::Frame) => "opens by a frame",
+            Some(DoorBy::LineBreak) => "opens by breaking the line",
+            Some(DoorBy::Load) => "opens by another load on the line",
+        };
+        let when = match profile.can.open_when {
+            OpenWhen::Always => "at any time",
+            OpenWhen::OffHook => "while off-hook",
+            OpenWhen::Ringing => "after a ring only",
+        };
+        let title = &profile.title;
+        // writing to a string does not fail
+        let _ = writeln!(text, "#   {name:<16} {title}; {talk}; {opens}, {when}");
+    }
+    text.push_str("# doorline panel learn … --like PROFILE proposes another of them; doorline panel show PROFILE is what it says.\n");
+    text
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
@@ -298,14 +353,22 @@ fn play(line: &str, profile: &Profile) -> anyhow::Result<Play> {
             ensure!(!edges.is_empty(), "{number} is {}", none(profile));
             Play::Edges { input: 0, edges }
         }
+        ["floor"] => Play::Edges {
+            input: FLOOR_INPUT,
+            edges: [(0, true), (FLOOR_US, false)]
+                .map(|(at_us, level)| Edge { at_us, level })
+                .to_vec(),
+        },
+        ["busy"] => level(BUSY_INPUT, true),
+        ["free"] => level(BUSY_INPUT, false),
         ["lift"] => level(1, handset.is_active(true)),
         ["replace"] => level(1, !handset.is_active(true)),
         ["key", kind, number] => touch(kind, number)?,
         ["stripe", track] => Play::Stripe(drawn(track)?),
         ["stripe", track, "back"] => Play::Stripe(drawn(track)?.into_iter().rev().collect()),
         _ => bail!(
-            "{line:?} is unknown; known are: ring, ring NUMBER, floor NUMBER, lift, replace, key KIND NUMBER, stripe TRACK, \
-             stripe TRACK back"
+            "{line:?} is unknown; known are: ring, ring NUMBER, floor, floor NUMBER, lift, replace, busy, free, key KIND NUMBER, \
+             stripe TRACK, stripe TRACK back"
         ),
     })
 }
@@ -405,7 +468,7 @@ mod tests {
     fn a_recording_becomes_a_picture_and_a_profile() {
         let profile = profile_named("laskomex-digital").expect("there");
         let edges = ring_edges(profile, 73, Tone::Ring);
-        let text = learned(&edges, false).expect("a proposal");
+        let text = learned(&edges, None, false).expect("a proposal");
         assert!(
             text.contains("▁▔ ×") && text.contains("# a ring of apartment 73"),
             "{text}"
@@ -416,8 +479,40 @@ mod tests {
             .1;
         assert!(Profile::parse(own).is_ok(), "{own}");
         let value: serde_json::Value =
-            serde_json::from_str(&learned(&edges, true).expect("json")).expect("json");
+            serde_json::from_str(&learned(&edges, None, true).expect("json")).expect("json");
         assert_eq!(value["profile"], "laskomex-digital");
+        let bus = ring_edges(profile_named("tcs-bus").expect("there"), 7, Tone::Ring);
+        let text = learned(&bus, None, false).expect("a proposal");
+        assert!(!text.contains("so do others"), "{text}");
+    }
+
+    #[test]
+    fn what_rings_like_others_names_them_and_one_of_them_can_be_had() {
+        let edges = ring_edges(profile_named("siedle-1n").expect("there"), 1, Tone::Ring);
+        let text = learned(&edges, None, false).expect("a proposal");
+        for line in [
+            "#   4n               4+n line",
+            "#   1n               1+n line: a common wire and one for each apartment; speech on one pair; opens by another load on the \
+             line, after a ring only",
+            "#   siedle-1n ",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+        let text = learned(&edges, Some("siedle-1n"), false).expect("a proposal");
+        assert!(text.contains("# proposed: siedle-1n"), "{text}");
+        let own = text
+            .split_once("own-profile of the line\n\n")
+            .expect("a profile")
+            .1;
+        assert!(Profile::parse(own).is_ok(), "{own}");
+        let value = learned(&edges, Some("1n"), true).expect("json");
+        let value: serde_json::Value = serde_json::from_str(&value).expect("json");
+        assert_eq!(
+            value["others"],
+            serde_json::json!(["4n", "ftz-123-d12", "siedle-1n", "urmet-1130"])
+        );
+        let error = learned(&edges, Some("vizit-matrix"), false).expect_err("no level");
+        assert!(error.to_string().contains("what does: 4n, 1n"), "{error}");
     }
 
     #[test]
@@ -429,6 +524,9 @@ mod tests {
         };
         assert_eq!(edges("ring 12", profile).0, 0);
         assert_eq!(edges("lift", profile).1, 1);
+        assert_eq!(edges("busy", profile), (BUSY_INPUT, 1));
+        assert_eq!(edges("free", profile), (BUSY_INPUT, 1));
+        assert_eq!(edges("floor", profile), (FLOOR_INPUT, 2));
         assert_eq!(edges("key cyfral 1b07", profile).0, CONTACT_INPUT);
         assert!(matches!(
             play("key ds1990a 0000012f4a3c", profile),

@@ -232,7 +232,7 @@ impl UserAgent {
             notify = notify.with(HeaderName::Contact, contact);
         }
         // A NOTIFY that cannot be sent is missed by nobody but the referrer, who sees the end of the call.
-        let _ = self.ask_inside(now, leg, What::Notify, notify, flow, 0);
+        self.ask_inside(now, leg, What::Notify, notify, flow, 0);
     }
 
     /// The referrer wants no NOTIFY (RFC 6665 §4.2.2).

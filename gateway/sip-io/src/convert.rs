@@ -32,7 +32,7 @@ pub(crate) fn user_agent(params: &SipParams, net: &mut Net) -> (UaParams, Vec<Ua
     (ua, accounts)
 }
 
-fn ua_account(account: &AccountParams, trust: TrustId) -> UaAccount {
+pub(crate) fn ua_account(account: &AccountParams, trust: TrustId) -> UaAccount {
     let domain = host(&account.domain);
     let routes: Vec<NameAddr> = account.routes.iter().filter_map(|text| route(text)).collect();
     let first = routes.first().and_then(|route| route.uri.as_sip());

@@ -13,7 +13,7 @@ use gateway_core::{
 };
 use gateway_media::dtls::Identity;
 use gateway_media::{Engine, EngineParams, MediaEvent};
-use gateway_sip::ua::{CallOutput, MessageOutput, OutgoingCall, Output, UserAgent};
+use gateway_sip::ua::{CallOutput, MessageOutput, OutgoingCall, Output, Tries, UserAgent};
 use gateway_sip::{Flow, Transport};
 use gateway_trace::{Trace, Way};
 use rand::SeedableRng;
@@ -73,6 +73,7 @@ pub(crate) struct Started {
     pub(crate) measures: Arc<Measures>,
     pub(crate) requests: mpsc::Sender<Request>,
     pub(crate) trace: Trace,
+    pub(crate) tries: watch::Receiver<BTreeMap<AccountId, Tries>>,
 }
 
 /// The way of a message on a flow, for people.
@@ -128,6 +129,7 @@ pub(crate) struct Driver {
     swept: Instant,
     texts: Texts,
     trace: Trace,
+    tries: watch::Sender<BTreeMap<AccountId, Tries>>,
     ua: UserAgent,
 }
 
@@ -145,6 +147,7 @@ impl Driver {
         params: SipParams,
         clock: Arc<dyn Clock>,
         events: mpsc::Sender<SipEvent>,
+        before: BTreeMap<AccountId, Tries>,
     ) -> Result<Started, SipError> {
         let (net_sender, net_events) = mpsc::channel(512);
         let mut net = Net::new(&params, &clock, net_sender);
@@ -175,7 +178,10 @@ impl Driver {
         // an address of the file is known from the start
         outside.has_moved();
         let mut ua = UserAgent::new(ua_params.clone(), StdRng::from_rng(&mut rng));
+        ua.remember_tries(before.clone());
         ua.configure(now, ua_params, accounts);
+        let tries = watch::Sender::new(before);
+        let kept = tries.subscribe();
         let (requests, inbox) = mpsc::channel(256);
         let driver = Self {
             accepted: BTreeMap::new(),
@@ -204,6 +210,7 @@ impl Driver {
             swept: now,
             texts: Texts::default(),
             trace: trace.clone(),
+            tries,
             ua,
         };
         tokio::spawn(driver.run());
@@ -213,6 +220,7 @@ impl Driver {
             measures,
             requests,
             trace,
+            tries: kept,
         })
     }
 
@@ -657,6 +665,13 @@ impl Driver {
                         method,
                         source,
                     }));
+                }
+                Output::Tries { id, tries } => {
+                    self.tries.send_modify(|all| {
+                        all.insert(id, tries);
+                        // those of accounts that are gone are over in ten minutes
+                        all.retain(|_, tries| !tries.is_over(now));
+                    });
                 }
             }
         }

@@ -25,6 +25,7 @@ mod texts;
 pub use event::{AccountReport, QualityReport, SipEvent, SipStats, StrangerReport, TextReport};
 pub use gateway_media::{Both, Piece, Recorder, Recording, recording};
 pub use gateway_sip::Transport;
+pub use gateway_sip::ua::{CredentialsMark, Tries};
 pub use handle::{SipEngine, SipError, SipHandle};
 pub use measures::Measures;
 pub use params::{

@@ -10,6 +10,7 @@ use gateway_core::{AccountId, LineId, Manner, PanelId, Secret};
 pub use gateway_media::AudioCodec;
 use gateway_media::Capabilities;
 use gateway_sip::Transport;
+use gateway_sip::ua::{CredentialsMark, TrustId};
 pub use gateway_sip::ua::{KeepAlive, KeepAliveWay, Privacy, Provisional, SessionTimer};
 
 /// Whether media is protected by SRTP.
@@ -166,6 +167,14 @@ pub struct AccountParams {
     pub tls: TlsTrust,
     /// Whom calls over this account can be for.
     pub callees: Callees,
+}
+
+impl AccountParams {
+    /// Says whether its credentials are the same without saying what they are.
+    #[must_use]
+    pub fn mark(&self) -> CredentialsMark {
+        CredentialsMark::of(&crate::convert::ua_account(self, TrustId::default()))
+    }
 }
 
 /// Whom a call that comes in can be for.

@@ -242,7 +242,8 @@ impl Peer {
                 | Output::Close { .. }
                 | Output::Message(_)
                 | Output::NotPublished { .. }
-                | Output::Stranger { .. } => {}
+                | Output::Stranger { .. }
+                | Output::Tries { .. } => {}
             }
         }
         panic!("the agent talks without end");

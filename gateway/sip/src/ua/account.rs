@@ -12,6 +12,7 @@ use super::backoff::Backoff;
 use super::keepalive::Probe;
 use super::publish::Publication;
 use super::seen::Seen;
+use super::tries::Tries;
 use super::types::UaAccount;
 use crate::transaction::TransactionId;
 use crate::{Flow, NameAddr, Response, Transport, Uri};
@@ -40,8 +41,6 @@ pub(crate) enum Phase {
 /// The registration of one account (RFC 3261 §10).
 #[derive(Debug)]
 pub(crate) struct Registration {
-    /// REGISTERs sent with credentials, by time: the guard against locking the account at the PBX.
-    pub(crate) attempts: VecDeque<Instant>,
     pub(crate) backoff: Backoff,
     pub(crate) call_id: String,
     /// When to act next, if it is not up to the network.
@@ -65,6 +64,10 @@ pub(crate) struct Registration {
     pub(crate) tag: String,
     /// Challenges answered in this exchange.
     pub(crate) tries: u8,
+    /// REGISTERs sent with credentials: the guard against locking the account at the PBX.
+    pub(crate) tries_made: Tries,
+    /// Some of them were told, to be kept.
+    pub(crate) tries_told: bool,
     /// Contacts of ours that the registrar may still have.
     pub(crate) bound: Vec<Uri>,
     /// What the last REGISTER had.
@@ -108,7 +111,13 @@ pub(crate) fn contact_user(instance: &[u8; 16], id: &str) -> String {
 }
 
 impl Account {
-    pub(crate) fn new(params: UaAccount, instance: &[u8; 16], call_id: String, tag: String) -> Self {
+    pub(crate) fn new(
+        params: UaAccount,
+        instance: &[u8; 16],
+        call_id: String,
+        tag: String,
+        tries_made: Tries,
+    ) -> Self {
         Self {
             auth: Auth::new(&params.auth_user, &params.password),
             contact_user: contact_user(instance, params.id.as_str()),
@@ -116,7 +125,6 @@ impl Account {
             probe: Probe::new(format!("{call_id}-options")),
             publication: Publication::default(),
             reg: Registration {
-                attempts: VecDeque::new(),
                 backoff: Backoff::default(),
                 bound: Vec::new(),
                 call_id,
@@ -135,6 +143,8 @@ impl Account {
                 sweeps: 0,
                 tag,
                 tries: 0,
+                tries_told: !tries_made.is_empty(),
+                tries_made,
                 valid_until: None,
             },
             service_route: Vec::new(),

@@ -1,6 +1,6 @@
 //! One user agent, and a peer whose every message the test writes.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 
 use crate::ua::{
     CallOutput, Hop, KeepAlive, MessageOutput, OutgoingCall, Output, Privacy, Provisional, Reached,
-    SessionTimer, TrustId, UaAccount, UaParams, UserAgent,
+    SessionTimer, Tries, TrustId, UaAccount, UaParams, UserAgent,
 };
 use crate::{
     Datagram, Flow, FlowId, HeaderName, Host, Limits, Message, Method, Request, Response, Transport,
@@ -93,6 +93,8 @@ pub(super) struct Bench {
     /// What every hop's name stands for, best first; none: its own address.
     pub(super) servers: Vec<SocketAddr>,
     pub(super) strangers: u64,
+    /// What is to be kept for another start.
+    pub(super) tries: BTreeMap<AccountId, Tries>,
     pub(super) ua: UserAgent,
     /// The system has no route.
     pub(super) unsendable: bool,
@@ -104,8 +106,16 @@ impl Bench {
     }
 
     pub(super) fn with(params: UaParams, accounts: Vec<UaAccount>) -> Self {
-        let ua = UserAgent::new(params.clone(), StdRng::seed_from_u64(1));
-        let mut bench = Self {
+        let mut bench = Self::begin(params.clone());
+        bench.ua.configure(bench.now, params, accounts);
+        bench.settle();
+        bench
+    }
+
+    /// Before there are accounts.
+    pub(super) fn begin(params: UaParams) -> Self {
+        let ua = UserAgent::new(params, StdRng::seed_from_u64(1));
+        Self {
             calls: VecDeque::new(),
             accounts: VecDeque::new(),
             closed: Vec::new(),
@@ -119,12 +129,10 @@ impl Bench {
             sent: VecDeque::new(),
             servers: Vec::new(),
             strangers: 0,
+            tries: BTreeMap::new(),
             ua,
             unsendable: false,
-        };
-        bench.ua.configure(bench.now, params, accounts);
-        bench.settle();
-        bench
+        }
     }
 
     /// A trunk with other settings.
@@ -182,6 +190,9 @@ impl Bench {
                 Output::Message(message) => self.messages.push_back(message),
                 Output::NotPublished { why, .. } => self.not_published.push(why),
                 Output::Stranger { count, .. } => self.strangers += count,
+                Output::Tries { id, tries } => {
+                    self.tries.insert(id, tries);
+                }
             }
         }
     }

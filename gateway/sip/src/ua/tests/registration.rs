@@ -193,6 +193,115 @@ fn a_wrong_password_is_tried_four_times_in_ten_minutes() {
     assert!(failures >= 4);
 }
 
+/// Answers everything with a challenge for so long, and counts what came with credentials.
+fn challenged_for(bench: &mut Bench, seconds: u64) -> u32 {
+    let mut with_credentials = 0;
+    for _ in 0..seconds {
+        while let Some((flow, message)) = bench.sent.pop_front() {
+            if let crate::Message::Request(request) = message {
+                with_credentials += u32::from(request.headers.get(&HeaderName::Authorization).is_some());
+                challenge(bench, flow, &request);
+            }
+        }
+        bench.pass(secs(1));
+    }
+    with_credentials
+}
+
+#[test]
+fn a_wrong_password_is_tried_four_times_whatever_starts_anew_and_another_one_at_once() {
+    let mut bench = Bench::new(vec![account(Transport::Udp, true)]);
+    assert_eq!(challenged_for(&mut bench, 10), 3);
+    // other settings
+    let mut other = account(Transport::Udp, true);
+    other.display = "Gate".into();
+    bench.ua.configure(bench.now, params(), vec![other.clone()]);
+    bench.settle();
+    assert_eq!(challenged_for(&mut bench, 20), 1);
+    bench.ua.configure(bench.now, params(), Vec::new());
+    bench.settle();
+    bench.sent.clear();
+    bench.ua.configure(bench.now, params(), vec![other.clone()]);
+    bench.settle();
+    assert_eq!(challenged_for(&mut bench, 20), 0);
+
+    // another start: what was told is handed in
+    let mut again = Bench::begin(params());
+    again.now = bench.now;
+    again.ua.remember_tries(bench.tries.clone());
+    again.ua.configure(again.now, params(), vec![other.clone()]);
+    again.settle();
+    again.nothing_sent();
+    let (_, event) = again.accounts.pop_front().expect("told");
+    let Some(AccountEvent::Failed { detail, retry_s }) = event else {
+        panic!("not told");
+    };
+    assert!(detail.contains("four times within ten minutes"), "{detail}");
+    assert!((530..=550).contains(&retry_s), "{retry_s}");
+    assert_eq!(challenged_for(&mut again, 540), 0);
+    assert!((1..=4).contains(&challenged_for(&mut again, 60)));
+
+    let mut mended = Bench::begin(params());
+    mended.now = bench.now;
+    mended.ua.remember_tries(bench.tries.clone());
+    other.password = gateway_core::Secret::new("right");
+    mended.ua.configure(mended.now, params(), vec![other]);
+    mended.settle();
+    assert_eq!(challenged_for(&mut mended, 1), 1);
+}
+
+#[test]
+fn tries_end_with_a_registration_and_none_is_told_where_all_goes_well() {
+    let mut bench = Bench::new(vec![account(Transport::Udp, true)]);
+    let (flow, request) = bench.request();
+    challenge(&mut bench, flow, &request);
+    let (flow, request) = bench.request();
+    challenge(&mut bench, flow, &request);
+    assert_eq!(bench.tries[&pbx()].until().count(), 1);
+    bench.pass(secs(3));
+    let (flow, request) = bench.request();
+    // and its repetitions
+    bench.sent.clear();
+    challenge(&mut bench, flow, &request);
+    let (flow, request) = bench.request();
+    bench.reply(flow, &request, 200);
+    assert!(bench.tries[&pbx()].is_over(bench.now));
+    bench.tries.clear();
+    bench.pass(secs(241));
+    let (flow, request) = bench.request();
+    assert!(request.headers.get(&HeaderName::Authorization).is_some());
+    bench.reply(flow, &request, 200);
+    assert!(bench.tries.is_empty(), "each refresh would be written down");
+}
+
+#[test]
+fn a_registrar_that_was_away_is_not_taken_for_one_that_refuses() {
+    let mut bench = Bench::new(vec![account(Transport::Udp, true)]);
+    let (flow, request) = bench.request();
+    challenge(&mut bench, flow, &request);
+    let (flow, request) = bench.request();
+    bench.reply(flow, &request, 200);
+    // nobody answers for an hour, then it knows nothing of its nonce
+    bench.pass(secs(3600));
+    bench.sent.clear();
+    bench.accounts.clear();
+    let before = bench.now;
+    while bench.sent.is_empty() {
+        bench.pass(secs(1));
+    }
+    let (flow, request) = bench.request();
+    assert!(request.headers.get(&HeaderName::Authorization).is_none());
+    challenge(&mut bench, flow, &request);
+    let (flow, request) = bench.request();
+    assert!(request.headers.get(&HeaderName::Authorization).is_some());
+    bench.reply(flow, &request, 200);
+    assert!(bench.now.since(before) < secs(125));
+    assert!(matches!(
+        bench.accounts.pop_back(),
+        Some((AccountState::Registered, Some(AccountEvent::Registered { .. })))
+    ));
+}
+
 #[test]
 fn a_registrar_that_calls_every_nonce_stale_is_believed_three_times_in_ten_minutes() {
     // it gives another nonce each time, or says so of the same one

@@ -125,8 +125,8 @@ pub struct AccountParams {
     pub password: Secret,
     /// Shown to those we call unless the offer says otherwise.
     pub display: String,
-    /// Transport to the registrar or proxy.
-    pub transport: Transport,
+    /// Transport to the registrar or proxy; `None` takes the one that DNS names (RFC 3263 §4.1), UDP if it names none.
+    pub transport: Option<Transport>,
     /// Port at `domain`; `None` asks DNS for SRV and falls back to 5060 (5061 for TLS).
     pub port: Option<u16>,
     /// Outbound proxy `host`, `host:port` or `[v6]:port`; all requests go there.
@@ -395,7 +395,7 @@ mod tests {
             auth_user: None,
             password: Secret::new("x"),
             display: String::new(),
-            transport: Transport::Udp,
+            transport: Some(Transport::Udp),
             port: None,
             proxy: None,
             routes: Vec::new(),

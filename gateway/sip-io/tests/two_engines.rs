@@ -635,7 +635,7 @@ async fn a_reload_starts_and_stops_accounts_and_refuses_other_ports() {
         auth_user: None,
         password: gateway_core::Secret::new(""),
         display: String::new(),
-        transport: Transport::Udp,
+        transport: Some(Transport::Udp),
         port: Some(9),
         proxy: None,
         routes: Vec::new(),

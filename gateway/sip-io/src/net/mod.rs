@@ -24,7 +24,7 @@ use rustls::ClientConfig;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use self::resolve::Resolver;
+use self::resolve::{Resolver, Server};
 use self::seats::SharedSeats;
 use self::udp::Udp;
 use crate::{SipError, SipParams, TlsListener, TlsTrust};
@@ -33,6 +33,9 @@ use crate::{SipError, SipParams, TlsListener, TlsTrust};
 const OUTBOX: usize = 64;
 /// Longest time for one connect with its TLS handshake.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
+
+/// Servers of a name that are tried at one time.
+const MOST_CONNECTS: usize = 3;
 
 /// What the sockets report.
 pub(crate) enum NetEvent {
@@ -281,25 +284,35 @@ impl Net {
         tokio::spawn(async move {
             let result = async {
                 let mut found = resolver.resolve(&hop).await.map_err(|e| e.to_string())?;
-                let peers = found.iter().map(SocketAddr::ip).collect();
+                let peers = found.iter().map(|server| server.at.ip()).collect();
                 let turn = attempt % found.len();
                 found.rotate_left(turn);
-                if hop.transport == Transport::Udp {
-                    let (remote, local) = found
-                        .iter()
-                        .find_map(|remote| Some((*remote, udp::local_towards(&udp, *remote)?)))
-                        .ok_or_else(|| format!("no route to {}", found[0]))?;
-                    let flow = Flow {
-                        id: udp::UDP,
-                        local,
-                        transport: Transport::Udp,
-                        remote,
-                    };
-                    return Ok((Reached { flow, peers }, None));
-                }
-                let mut last = String::new();
-                for remote in found.into_iter().take(3) {
-                    let tls = config.as_ref().filter(|_| hop.transport == Transport::Tls);
+                let (mut last, mut connects) = (String::new(), 0);
+                for Server {
+                    at: remote,
+                    transport,
+                } in found
+                {
+                    if transport == Transport::Udp {
+                        if let Some(local) = udp::local_towards(&udp, remote) {
+                            let flow = Flow {
+                                id: udp::UDP,
+                                local,
+                                transport,
+                                remote,
+                            };
+                            return Ok((Reached { flow, peers }, None));
+                        }
+                        if last.is_empty() {
+                            last = format!("no route to {remote}");
+                        }
+                        continue;
+                    }
+                    if connects == MOST_CONNECTS {
+                        continue;
+                    }
+                    connects += 1;
+                    let tls = config.as_ref().filter(|_| transport == Transport::Tls);
                     let opened = stream::connect(remote, (bind, dscp), &hop.host, tls, id, &events);
                     match tokio::time::timeout(CONNECT_LIMIT, opened).await {
                         Ok(Ok((flow, writer))) => return Ok((Reached { flow, peers }, Some(writer))),

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::auth::Auth;
 use super::backoff::Backoff;
+use super::hop::Reached;
 use super::keepalive::Probe;
 use super::publish::Publication;
 use super::seen::Seen;
@@ -91,6 +92,8 @@ pub(crate) struct Account {
     pub(crate) publication: Publication,
     /// Addresses of the hop when it was last reached.
     pub(crate) peers: Vec<IpAddr>,
+    /// Over what that was.
+    pub(crate) over: Option<Transport>,
     pub(crate) reg: Registration,
     /// Service-Route of the registrar (RFC 3608).
     pub(crate) service_route: Vec<NameAddr>,
@@ -121,6 +124,7 @@ impl Account {
         Self {
             auth: Auth::new(&params.auth_user, &params.password),
             contact_user: contact_user(instance, params.id.as_str()),
+            over: None,
             peers: Vec::new(),
             probe: Probe::new(format!("{call_id}-options")),
             publication: Publication::default(),
@@ -154,6 +158,17 @@ impl Account {
         }
     }
 
+    /// Its hop was reached.
+    pub(crate) fn reached(&mut self, reached: &Reached) {
+        self.peers.clone_from(&reached.peers);
+        self.over = Some(reached.flow.transport);
+    }
+
+    /// Over what its messages go; `None` where DNS has not said yet.
+    pub(crate) fn transport(&self) -> Option<Transport> {
+        self.params.hop.transport.or(self.over)
+    }
+
     /// Address of record.
     pub(crate) fn aor(&self) -> Uri {
         Uri::sip(Some(&self.params.user), self.params.domain.clone(), None)
@@ -168,9 +183,9 @@ impl Account {
             let hop = &self.params.hop;
             let host = crate::Host::parse(&hop.host).unwrap_or_else(|_| self.params.domain.clone());
             let mut uri = crate::SipUri::new(None, host, hop.port);
-            if hop.transport != Transport::Udp {
+            if let Some(transport) = hop.transport.filter(|transport| transport.is_reliable()) {
                 uri.params
-                    .set("transport", &hop.transport.as_via().to_ascii_lowercase());
+                    .set("transport", &transport.as_via().to_ascii_lowercase());
             }
             uri.params.set_flag("lr");
             NameAddr::new(Uri::Sip(uri))
@@ -214,10 +229,11 @@ impl Account {
     ///
     /// A datagram's source address is easily forged, so that it vouches only for accounts that use UDP themselves.
     pub(crate) fn trusts(&self, flow: &Flow) -> bool {
-        let as_good = match self.params.hop.transport {
-            Transport::Tcp => flow.transport.is_reliable(),
-            Transport::Tls => flow.transport == Transport::Tls,
-            Transport::Udp => true,
+        let as_good = match self.transport() {
+            Some(Transport::Tcp) => flow.transport.is_reliable(),
+            Some(Transport::Tls) => flow.transport == Transport::Tls,
+            Some(Transport::Udp) => true,
+            None => false,
         };
         self.reg.flow == Some(*flow) || (as_good && self.peers.contains(&flow.remote.ip().to_canonical()))
     }

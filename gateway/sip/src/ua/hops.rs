@@ -161,7 +161,7 @@ impl UserAgent {
                     slot.state = HopState::Up(reached.clone());
                 }
                 for account in self.accounts.values_mut().filter(|a| a.params.hop == *hop) {
-                    account.peers.clone_from(&reached.peers);
+                    account.reached(&reached);
                 }
                 for id in self.accounts_reaching(hop) {
                     self.registration_flow_up(now, &id, &reached);

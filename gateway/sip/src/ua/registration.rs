@@ -61,7 +61,7 @@ impl UserAgent {
         let Some(account) = self.accounts.get_mut(id) else {
             return;
         };
-        account.peers.clone_from(&reached.peers);
+        account.reached(reached);
         if account.params.register {
             account.reg.tries = 0;
             self.register(now, id, reached.flow);

@@ -79,6 +79,8 @@ pub(super) struct Bench {
     pub(super) calls: VecDeque<(LegId, CallOutput)>,
     pub(super) accounts: VecDeque<(AccountState, Option<AccountEvent>)>,
     pub(super) closed: Vec<Flow>,
+    /// The transport that DNS names for whoever asks.
+    pub(super) dns: Transport,
     /// Of the calls it makes.
     pub(super) manner: Manner,
     pub(super) messages: VecDeque<MessageOutput>,
@@ -119,6 +121,7 @@ impl Bench {
             calls: VecDeque::new(),
             accounts: VecDeque::new(),
             closed: Vec::new(),
+            dns: Transport::Udp,
             manner: Manner::default(),
             messages: VecDeque::new(),
             next_conn: 1,
@@ -169,7 +172,7 @@ impl Bench {
                 Output::Call { leg, what } => self.calls.push_back((leg, what)),
                 Output::Close { flow } => self.closed.push(flow),
                 Output::Connect { attempt, hop } => {
-                    let result = if self.refuse == Some(hop.transport) {
+                    let result = if self.refuse.is_some() && self.refuse == hop.transport {
                         Err("refused".to_owned())
                     } else {
                         Ok(self.reached(&hop, attempt))
@@ -198,13 +201,15 @@ impl Bench {
     }
 
     fn reached(&mut self, hop: &Hop, attempt: usize) -> Reached {
-        let ip = hop.host.parse().expect("tests use addresses");
+        // names stand for the PBX
+        let ip = hop.host.parse().unwrap_or(addr(PBX).ip());
         let mut servers = self.servers.clone();
         if servers.is_empty() {
             servers.push(SocketAddr::new(ip, hop.port.unwrap_or(5060)));
         }
         let remote = servers[attempt % servers.len()];
-        let (id, local) = if hop.transport == Transport::Udp {
+        let transport = hop.transport.unwrap_or(self.dns);
+        let (id, local) = if transport == Transport::Udp {
             (FlowId(0), addr(US))
         } else {
             self.next_conn += 1;
@@ -213,7 +218,7 @@ impl Bench {
         Reached {
             flow: Flow {
                 id,
-                transport: hop.transport,
+                transport,
                 local,
                 remote,
             },

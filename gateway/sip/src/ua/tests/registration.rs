@@ -663,3 +663,32 @@ fn the_answer_to_an_earlier_register_does_not_end_a_deregistration() {
     grant(&mut bench, flow, &again, 0);
     assert!(bench.ua.is_idle());
 }
+
+/// An account whose transport DNS chooses.
+fn automatic() -> crate::ua::UaAccount {
+    let mut account = account(Transport::Udp, true);
+    let host = crate::Host::parse("pbx.example").expect("a host");
+    account.hop = crate::ua::Hop::new(&host, None, None, crate::ua::TrustId(0));
+    account
+}
+
+#[test]
+fn an_account_uses_the_transport_that_dns_names_and_trusts_nothing_worse() {
+    for (dns, datagrams) in [(Transport::Udp, 200), (Transport::Tls, 403)] {
+        let mut bench = Bench::begin(params());
+        bench.dns = dns;
+        bench.ua.configure(bench.now, params(), vec![automatic()]);
+        bench.settle();
+        let (flow, request) = bench.request();
+        assert_eq!(flow.transport, dns);
+        let via = request.headers.text(&HeaderName::Via).expect("ours").into_owned();
+        assert!(via.starts_with(&format!("SIP/2.0/{}", dns.as_via())), "{via}");
+        bench.reply(flow, &request, 200);
+        // whoever writes the PBX's address into a datagram is not the PBX where that has TLS
+        bench.ask(
+            "OPTIONS sip:503@10.0.0.1 SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.2;branch=z9hG4bKo\nFrom: <sip:pbx@10.0.0.2>;tag=1\n\
+             To: <sip:503@10.0.0.1>\nCall-ID: o\nCSeq: 1 OPTIONS\n\n",
+        );
+        assert_eq!(bench.response().code(), datagrams, "{dns}");
+    }
+}

@@ -1,5 +1,6 @@
 //! The driver task: owns sockets, user agent and media sessions, and does one input at a time.
 
+mod names;
 mod press;
 mod speech;
 
@@ -24,6 +25,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::digits::{self, Digits, Ways};
 use crate::handle::Request;
 use crate::keys_out::KeysOut;
+use crate::names::Names;
 use crate::net::{Net, NetEvent};
 use crate::outside::{Outside, is_far};
 use crate::ready::Ready;
@@ -116,6 +118,7 @@ pub(crate) struct Driver {
     listen_fault: watch::Sender<Option<String>>,
     measures: Arc<Measures>,
     media: mpsc::Receiver<MediaEvent>,
+    names: Names,
     net: Net,
     net_events: mpsc::Receiver<NetEvent>,
     opened: Instant,
@@ -197,6 +200,7 @@ impl Driver {
             listen_fault,
             measures: Arc::clone(&measures),
             media,
+            names: Names::default(),
             net,
             net_events,
             opened: now,
@@ -509,6 +513,7 @@ impl Driver {
                 }
                 self.ua.handle_connected(now, &hop, result);
             }
+            NetEvent::Names { found, leg } => self.looked_up(now, leg, &found),
             NetEvent::Stranger { source } => self.ua.note_silent_stranger(now, source),
             NetEvent::Unreachable { remote } => {
                 tracing::debug!(%remote, "nobody takes datagrams there");
@@ -618,7 +623,7 @@ impl Driver {
                     tracing::info!(account = %id, state = %state, ?event, "account");
                     self.report(SipEvent::Account(AccountReport { id, state, event }));
                 }
-                Output::Call { leg, what } => self.call_output(now, leg, what),
+                Output::Call { leg, what } => self.in_turn(now, leg, what),
                 Output::Close { flow } => {
                     self.accepted.remove(&flow);
                     self.net.close(&flow);

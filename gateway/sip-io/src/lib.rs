@@ -15,6 +15,7 @@ mod handle;
 mod handshake;
 mod keys_out;
 mod measures;
+mod names;
 mod net;
 mod outside;
 mod params;

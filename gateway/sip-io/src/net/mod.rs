@@ -17,7 +17,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway_core::{Clock, Instant};
+use gateway_core::{Clock, Instant, LegId};
 use gateway_sip::ua::{Hop, Reached, TrustId};
 use gateway_sip::{Flow, FlowId, Transport};
 use rustls::ClientConfig;
@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 use self::resolve::{Resolver, Server};
 use self::seats::SharedSeats;
 use self::udp::Udp;
+use crate::names::{Found, Wanted};
 use crate::{SipError, SipParams, TlsListener, TlsTrust};
 
 /// Messages that may wait for one slow connection; a connection that falls further behind is closed.
@@ -48,6 +49,8 @@ pub(crate) enum NetEvent {
         hop: Hop,
         result: Result<(Reached, Option<Writer>), String>,
     },
+    /// Names in a leg's session description were looked up; those that have no address are left out.
+    Names { found: Found, leg: LegId },
     /// Bytes of a connection, or one datagram.
     Received { flow: Flow, bytes: Bytes },
     /// A connection of a stranger was not taken, or ended to make room, before it said a word.
@@ -325,6 +328,16 @@ impl Net {
             .await;
             // The driver has ended if nobody takes it.
             let _ = events.send(NetEvent::Connected { hop, result }).await;
+        });
+    }
+
+    /// Looks up names of a session description; [`NetEvent::Names`] says what was found within two seconds.
+    pub(crate) fn look_up(&self, leg: LegId, wanted: Vec<Wanted>) {
+        let (resolver, events) = (Arc::clone(&self.resolver), self.events.clone());
+        tokio::spawn(async move {
+            let found = resolver.find(wanted).await;
+            // The driver has ended if nobody takes it.
+            let _ = events.send(NetEvent::Names { found, leg }).await;
         });
     }
 

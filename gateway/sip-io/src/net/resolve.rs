@@ -15,10 +15,14 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::proto::rr::rdata::NAPTR;
 use hickory_resolver::proto::rr::{RData, RecordType};
 
+use crate::names::{Found, Wanted};
+
 /// Longest time for all look-ups of one hop.
 const LIMIT: Duration = Duration::from_secs(4);
 /// Longest time for NAPTR within it: some routers drop what they do not know, and most zones have none.
 const NAPTR_LIMIT: Duration = Duration::from_secs(1);
+/// Longest time for the names of a session description.
+const MEDIA_LIMIT: Duration = Duration::from_secs(2);
 /// Names for SRV followed of one answer.
 const MOST_NAMES: usize = 3;
 /// Most addresses kept of one answer: a broken or hostile zone must not grow our tables.
@@ -60,18 +64,13 @@ impl Resolver {
         if let Ok(ip) = hop.host.parse::<IpAddr>() {
             return Ok(vec![server(ip)]);
         }
-        if hop.host == "localhost" || hop.host.ends_with(".localhost") {
-            // RFC 6761 §6.3: never asked on the network.
+        if is_localhost(&hop.host) {
             return Ok(vec![
                 server(Ipv4Addr::LOCALHOST.into()),
                 server(Ipv6Addr::LOCALHOST.into()),
             ]);
         }
-        let dns = self
-            .dns
-            .get_or_init(|| TokioResolver::builder_tokio().ok()?.build().ok())
-            .as_ref()
-            .ok_or(ResolveError::Unconfigured)?;
+        let dns = self.dns().ok_or(ResolveError::Unconfigured)?;
         let found = tokio::time::timeout(LIMIT, look_up(dns, hop, server))
             .await
             .map_err(|_| ResolveError::Timeout(hop.host.clone()))?;
@@ -81,6 +80,44 @@ impl Resolver {
             Ok(found)
         }
     }
+
+    fn dns(&self) -> Option<&TokioResolver> {
+        self.dns
+            .get_or_init(|| TokioResolver::builder_tokio().ok()?.build().ok())
+            .as_ref()
+    }
+
+    /// The addresses of hosts that a session description names, of those that have one.
+    pub(crate) async fn find(&self, wanted: Vec<Wanted>) -> Found {
+        let mut found = Found::new();
+        let all = async {
+            for name in wanted {
+                if let Some(address) = self.address(&name).await {
+                    found.insert(name, address);
+                }
+            }
+        };
+        // somebody waits to hear and to be heard: what was found until then has to do
+        let _ = tokio::time::timeout(MEDIA_LIMIT, all).await;
+        found
+    }
+
+    async fn address(&self, name: &Wanted) -> Option<IpAddr> {
+        if is_localhost(&name.host) {
+            return Some(if name.v6 {
+                Ipv6Addr::LOCALHOST.into()
+            } else {
+                Ipv4Addr::LOCALHOST.into()
+            });
+        }
+        let answer = self.dns()?.lookup_ip(name.host.as_str()).await.ok()?;
+        answer.iter().find(|ip| ip.is_ipv6() == name.v6)
+    }
+}
+
+/// RFC 6761 §6.3: never asked on the network.
+fn is_localhost(host: &str) -> bool {
+    host == "localhost" || host.ends_with(".localhost")
 }
 
 /// `plain` makes a server of an address that no SRV record led to.
@@ -244,7 +281,7 @@ mod tests {
     use hickory_resolver::config::{NameServerConfig, ResolverConfig};
     use hickory_resolver::net::runtime::TokioRuntimeProvider;
     use hickory_resolver::proto::op::Message;
-    use hickory_resolver::proto::rr::rdata::{A, SRV};
+    use hickory_resolver::proto::rr::rdata::{A, AAAA, SRV};
     use hickory_resolver::proto::rr::{Name, Record};
 
     fn hop(host: &str, port: Option<u16>, transport: impl Into<Option<Transport>>) -> Hop {
@@ -441,6 +478,34 @@ mod tests {
             found(&plain, &hop("pbx.example", None, Transport::Tls)).await,
             ["TLS 192.0.2.9:5061"]
         );
+    }
+
+    #[tokio::test]
+    async fn hosts_of_session_descriptions_have_addresses_of_their_family() {
+        let resolver = zone(vec![
+            ("phone.example.", a(7)),
+            (
+                "phone.example.",
+                RData::AAAA(AAAA("2001:db8::7".parse().expect("an address"))),
+            ),
+            ("old.example.", a(8)),
+        ])
+        .await;
+        let wanted = |host: &str, v6| Wanted {
+            host: host.into(),
+            v6,
+        };
+        for (host, v6, expected) in [
+            ("phone.example", false, Some("192.0.2.7")),
+            ("phone.example", true, Some("2001:db8::7")),
+            ("old.example", true, None),
+            ("none.example", false, None),
+            ("localhost", false, Some("127.0.0.1")),
+        ] {
+            let found = resolver.find(vec![wanted(host, v6)]).await;
+            let address = found.get(&wanted(host, v6)).map(ToString::to_string);
+            assert_eq!(address.as_deref(), expected, "{host}");
+        }
     }
 
     #[tokio::test]

@@ -1,6 +1,5 @@
 //! One account: what it is told, its registration, and what the registrar told us.
 
-use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
@@ -58,8 +57,6 @@ pub(crate) struct Registration {
     /// When to send the next keep-alive over UDP.
     pub(crate) ping: Option<Instant>,
     pub(crate) seq: u32,
-    /// Challenges that found no fault with the password, by time: some are believed.
-    pub(crate) stales: VecDeque<Instant>,
     /// The last state told.
     pub(crate) state: AccountState,
     pub(crate) tag: String,
@@ -142,7 +139,6 @@ impl Account {
                 ping: None,
                 seen: Seen::default(),
                 seq: 0,
-                stales: VecDeque::new(),
                 state: AccountState::Off,
                 sweeps: 0,
                 tag,

@@ -545,13 +545,24 @@ impl UserAgent {
             || self.accounts.values().any(|account| account.trusts(flow))
     }
 
-    /// A request inside a call of ours from the address the call goes to: the far end of a direct call we made.
+    /// A request inside a call of ours from an address the call goes to: the far end of a direct call we made, or that of a call of an
+    /// account whose proxy does not stay on the way.
     fn in_our_dialog(&self, request: &Request, flow: &Flow) -> bool {
+        let from = |known: Flow| {
+            known.remote.ip().to_canonical() == flow.remote.ip().to_canonical()
+                && known.transport.is_reliable() == flow.transport.is_reliable()
+        };
         self.calls.values().any(|call| {
-            call.flow.is_some_and(|known| {
-                known.remote.ip().to_canonical() == flow.remote.ip().to_canonical()
-                    && known.transport.is_reliable() == flow.transport.is_reliable()
-            }) && (call.owns(request) || self.early_of(call, request).is_some())
+            let Some(known) = call.flow else {
+                return false;
+            };
+            let owns = call.owns(request) || self.early_of(call, request).is_some();
+            let stated = || {
+                call.dialog
+                    .as_ref()
+                    .map(|dialog| self.direct_flow(call.account.as_ref(), known, dialog))
+            };
+            owns && (from(known) || stated().is_some_and(from))
         })
     }
 

@@ -12,14 +12,13 @@ use super::agent::Use;
 use super::hop::Reached;
 use super::hops::Reach;
 use super::seen::{Seen, contact_uri};
-use super::tries::WINDOW;
 use super::types::UaParams;
 use crate::digest::DigestSession;
 use crate::transaction::TransactionId;
 use crate::{Flow, HeaderName, Method, NameAddr, Request, Response, SipUri, Uri};
 
-/// Nonces believed to have been too old within [`WINDOW`]: beyond it the PBX calls a wrong password so, or its clock is at fault.
-const MOST_STALE: usize = 3;
+/// Least time between two refreshes: a registrar that grants less than twice that is asked no more often.
+const LEAST_REFRESH: Duration = Duration::from_secs(5);
 /// Why an account waits that may not be tried.
 const SPENT: &str = "the PBX has refused these credentials four times within ten minutes: check user, auth-user and password; others \
                      are tried at once";
@@ -184,14 +183,23 @@ impl UserAgent {
         };
         let granted = granted(response, account.reg.contact.as_ref(), &account.contact_user)
             .unwrap_or(account.reg.expires)
-            .clamp(1, MOST_EXPIRES);
+            .min(MOST_EXPIRES);
+        if granted == 0 {
+            let wait = account.reg.backoff.next(&mut self.rng);
+            let detail = format!(
+                "{}: but for no time at all (expires=0); asked for {} s",
+                response.status_line(),
+                account.reg.expires
+            );
+            self.register_rests(now, id, wait, detail);
+            return;
+        }
         account.service_route = response
             .headers
             .addresses(&HeaderName::ServiceRoute)
             .unwrap_or_default();
         account.service_route.truncate(8);
         account.reg.tries_made.clear();
-        account.reg.stales.clear();
         account.reg.looked = false;
         account.reg.backoff.reset();
         account.reg.phase = Phase::Resting;
@@ -201,7 +209,7 @@ impl UserAgent {
         // that long at all; spread a little so that the doors of a house do not march in step.
         let early = (lifetime / 5).max(Duration::from_secs(40).min(lifetime / 2));
         let refresh = (lifetime - early).mul_f64(self.rng.random_range(0.95..1.0));
-        account.reg.due = Some(now + refresh);
+        account.reg.due = Some(now + refresh.max(LEAST_REFRESH));
         let old = account
             .reg
             .took_hold(response, &format!("<{}>", instance_urn(&self.params.instance)));
@@ -229,18 +237,9 @@ impl UserAgent {
         let Some(account) = self.accounts.get_mut(id) else {
             return;
         };
-        account.reg.stales.retain(|at| now.since(*at) < WINDOW);
-        let stale = account.auth.called_stale(response);
-        let believed = stale && account.reg.stales.len() < MOST_STALE;
-        if believed {
-            // it was no password that was refused (RFC 7616 §3.3)
-            account.reg.tries_made.uncount();
-            account.reg.stales.push_back(now);
-        }
         let again = account.auth.take_challenge(response, account.reg.tries);
-        let may = again && (believed || !stale || account.reg.tries == 0);
         account.reg.tries += 1;
-        let Some(flow) = account.reg.flow.filter(|_| may) else {
+        let Some(flow) = account.reg.flow.filter(|_| again) else {
             if leaving {
                 self.left(now, id);
             } else {

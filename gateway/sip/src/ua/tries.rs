@@ -103,11 +103,6 @@ impl Tries {
         self.until.push_back(now + WINDOW);
     }
 
-    /// The last one says nothing about the password.
-    pub(crate) fn uncount(&mut self) {
-        self.until.pop_back();
-    }
-
     pub(crate) fn clear(&mut self) {
         self.until.clear();
     }
@@ -195,10 +190,5 @@ mod tests {
             tries.count(now + secs(n));
         }
         assert_eq!(tries.wait(now + secs(10)), secs(590));
-        tries.uncount();
-        assert_eq!(
-            (tries.left(now + secs(10)), tries.wait(now + secs(10))),
-            (1, secs(0))
-        );
     }
 }

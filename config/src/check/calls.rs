@@ -262,10 +262,41 @@ fn way(check: &mut Check<'_>, id: &AccountId, account: &Account) {
     }
 }
 
+/// What DNS is to choose must not be settled already, and must not be able to show anybody the keys of speech.
+fn automatic(check: &mut Check<'_>, at: &str, account: &Account) {
+    let transport = format!("{at}.transport");
+    let port = format!("{at}.port");
+    if check.is_written(&port) {
+        let text = "DNS tells the transport together with the port".to_owned();
+        let hint = "remove it, or set transport to udp, tcp or tls";
+        check.fault(FaultKind::Conflict, &port, &[&transport], text, hint);
+    }
+    if account.srtp != Srtp::Off {
+        let text =
+            "with transport = \"auto\" DNS decides whether the keys of SRTP travel in clear".to_owned();
+        let hint = "set transport = \"tls\"";
+        check.fault(
+            FaultKind::Conflict,
+            &format!("{at}.srtp"),
+            &[&transport],
+            text,
+            hint,
+        );
+    }
+}
+
 fn transport(check: &mut Check<'_>, id: &AccountId, account: &Account) {
     let at = format!("accounts.{id}");
     let transport = format!("{at}.transport");
-    if account.transport != Transport::Tls {
+    let plain = match account.transport {
+        Transport::Auto => {
+            automatic(check, &at, account);
+            false
+        }
+        Transport::Tcp | Transport::Udp => true,
+        Transport::Tls => false,
+    };
+    if plain {
         for key in [
             "tls-ca-file",
             "tls-verify",

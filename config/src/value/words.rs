@@ -566,6 +566,9 @@ words! {
 words! {
     /// Transport of SIP messages.
     pub enum Transport {
+        /// What DNS names (NAPTR, else SRV; RFC 3263); UDP where it names none, and for an address. Whoever can forge its answers
+        /// chooses, too: write `tls` where it has to be encrypted.
+        Auto = "auto",
         /// TCP.
         Tcp = "tcp",
         /// TLS over TCP.

@@ -54,6 +54,13 @@ impl PinKey {
         self.tag("pin", person.as_str(), digits.reveal())
     }
 
+    /// The tag of an account's credentials, by a digest of them: whoever reads it cannot try passwords without this key.
+    #[must_use]
+    pub fn account(&self, digest: &[u8; 32]) -> PinTag {
+        let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.tag("account", "", &digits)
+    }
+
     /// The tag of a person who was removed. It tells nobody who it was.
     #[must_use]
     pub fn removed(&self, person: &PersonId) -> PinTag {

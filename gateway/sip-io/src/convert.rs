@@ -3,7 +3,7 @@
 use gateway_core::Quality;
 use gateway_media::LegStats;
 use gateway_sip::ua::{Hop, TrustId, UaAccount, UaParams};
-use gateway_sip::{Host, NameAddr, Uri};
+use gateway_sip::{Host, NameAddr, Transport, Uri};
 
 use crate::net::Net;
 use crate::{AccountParams, FIRST_INCOMING_LEG, SipParams};
@@ -32,7 +32,7 @@ pub(crate) fn user_agent(params: &SipParams, net: &mut Net) -> (UaParams, Vec<Ua
     (ua, accounts)
 }
 
-fn ua_account(account: &AccountParams, trust: TrustId) -> UaAccount {
+pub(crate) fn ua_account(account: &AccountParams, trust: TrustId) -> UaAccount {
     let domain = host(&account.domain);
     let routes: Vec<NameAddr> = account.routes.iter().filter_map(|text| route(text)).collect();
     let first = routes.first().and_then(|route| route.uri.as_sip());
@@ -44,7 +44,7 @@ fn ua_account(account: &AccountParams, trust: TrustId) -> UaAccount {
         }
         None => (Hop::new(&domain, account.port, account.transport, trust), false),
     };
-    let usual = account.transport.default_port();
+    let usual = account.transport.unwrap_or(Transport::Udp).default_port();
     UaAccount {
         auth_user: account.auth_user.clone().unwrap_or_else(|| account.user.clone()),
         display: account.display.clone(),

@@ -1,5 +1,6 @@
 //! The driver task: owns sockets, user agent and media sessions, and does one input at a time.
 
+mod names;
 mod press;
 mod speech;
 
@@ -13,7 +14,7 @@ use gateway_core::{
 };
 use gateway_media::dtls::Identity;
 use gateway_media::{Engine, EngineParams, MediaEvent};
-use gateway_sip::ua::{CallOutput, MessageOutput, OutgoingCall, Output, UserAgent};
+use gateway_sip::ua::{CallOutput, MessageOutput, OutgoingCall, Output, Tries, UserAgent};
 use gateway_sip::{Flow, Transport};
 use gateway_trace::{Trace, Way};
 use rand::SeedableRng;
@@ -24,6 +25,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::digits::{self, Digits, Ways};
 use crate::handle::Request;
 use crate::keys_out::KeysOut;
+use crate::names::Names;
 use crate::net::{Net, NetEvent};
 use crate::outside::{Outside, is_far};
 use crate::ready::Ready;
@@ -73,6 +75,7 @@ pub(crate) struct Started {
     pub(crate) measures: Arc<Measures>,
     pub(crate) requests: mpsc::Sender<Request>,
     pub(crate) trace: Trace,
+    pub(crate) tries: watch::Receiver<BTreeMap<AccountId, Tries>>,
 }
 
 /// The way of a message on a flow, for people.
@@ -115,6 +118,7 @@ pub(crate) struct Driver {
     listen_fault: watch::Sender<Option<String>>,
     measures: Arc<Measures>,
     media: mpsc::Receiver<MediaEvent>,
+    names: Names,
     net: Net,
     net_events: mpsc::Receiver<NetEvent>,
     opened: Instant,
@@ -128,6 +132,7 @@ pub(crate) struct Driver {
     swept: Instant,
     texts: Texts,
     trace: Trace,
+    tries: watch::Sender<BTreeMap<AccountId, Tries>>,
     ua: UserAgent,
 }
 
@@ -145,6 +150,7 @@ impl Driver {
         params: SipParams,
         clock: Arc<dyn Clock>,
         events: mpsc::Sender<SipEvent>,
+        before: BTreeMap<AccountId, Tries>,
     ) -> Result<Started, SipError> {
         let (net_sender, net_events) = mpsc::channel(512);
         let mut net = Net::new(&params, &clock, net_sender);
@@ -175,7 +181,10 @@ impl Driver {
         // an address of the file is known from the start
         outside.has_moved();
         let mut ua = UserAgent::new(ua_params.clone(), StdRng::from_rng(&mut rng));
+        ua.remember_tries(before.clone());
         ua.configure(now, ua_params, accounts);
+        let tries = watch::Sender::new(before);
+        let kept = tries.subscribe();
         let (requests, inbox) = mpsc::channel(256);
         let driver = Self {
             accepted: BTreeMap::new(),
@@ -191,6 +200,7 @@ impl Driver {
             listen_fault,
             measures: Arc::clone(&measures),
             media,
+            names: Names::default(),
             net,
             net_events,
             opened: now,
@@ -204,6 +214,7 @@ impl Driver {
             swept: now,
             texts: Texts::default(),
             trace: trace.clone(),
+            tries,
             ua,
         };
         tokio::spawn(driver.run());
@@ -213,6 +224,7 @@ impl Driver {
             measures,
             requests,
             trace,
+            tries: kept,
         })
     }
 
@@ -501,6 +513,7 @@ impl Driver {
                 }
                 self.ua.handle_connected(now, &hop, result);
             }
+            NetEvent::Names { found, leg } => self.looked_up(now, leg, &found),
             NetEvent::Stranger { source } => self.ua.note_silent_stranger(now, source),
             NetEvent::Unreachable { remote } => {
                 tracing::debug!(%remote, "nobody takes datagrams there");
@@ -610,7 +623,7 @@ impl Driver {
                     tracing::info!(account = %id, state = %state, ?event, "account");
                     self.report(SipEvent::Account(AccountReport { id, state, event }));
                 }
-                Output::Call { leg, what } => self.call_output(now, leg, what),
+                Output::Call { leg, what } => self.in_turn(now, leg, what),
                 Output::Close { flow } => {
                     self.accepted.remove(&flow);
                     self.net.close(&flow);
@@ -657,6 +670,13 @@ impl Driver {
                         method,
                         source,
                     }));
+                }
+                Output::Tries { id, tries } => {
+                    self.tries.send_modify(|all| {
+                        all.insert(id, tries);
+                        // those of accounts that are gone are over in ten minutes
+                        all.retain(|_, tries| !tries.is_over(now));
+                    });
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! Start, handle and errors of the engine.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use adapter_api::AudioPort;
 use gateway_core::{AccountId, Clock, Instant, LegCommand, LegId, LineId, Standing, Tone, Volume};
 use gateway_media::{Engine, EngineError, Recorder};
+use gateway_sip::ua::Tries;
 use gateway_trace::Trace;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -94,6 +96,20 @@ impl SipEngine {
         clock: Arc<dyn Clock>,
         events: mpsc::Sender<SipEvent>,
     ) -> Result<SipHandle, SipError> {
+        Self::start_after(params, BTreeMap::new(), clock, events).await
+    }
+
+    /// As [`start`](Self::start), after a start whose [tries](SipHandle::tries) still count: they go on counting for accounts
+    /// that have the same credentials.
+    ///
+    /// # Errors
+    /// As those of [`start`](Self::start).
+    pub async fn start_after(
+        params: SipParams,
+        tries: BTreeMap<AccountId, Tries>,
+        clock: Arc<dyn Clock>,
+        events: mpsc::Sender<SipEvent>,
+    ) -> Result<SipHandle, SipError> {
         params.check()?;
         let Started {
             engine,
@@ -101,13 +117,15 @@ impl SipEngine {
             measures,
             requests,
             trace,
-        } = Driver::start(params, clock, events).await?;
+            tries,
+        } = Driver::start(params, clock, events, tries).await?;
         Ok(SipHandle {
             engine,
             listen_fault,
             measures,
             requests,
             trace,
+            tries,
         })
     }
 }
@@ -121,6 +139,7 @@ pub struct SipHandle {
     measures: Arc<Measures>,
     requests: mpsc::Sender<Request>,
     trace: Trace,
+    tries: watch::Receiver<BTreeMap<AccountId, Tries>>,
 }
 
 impl SipHandle {
@@ -135,6 +154,13 @@ impl SipHandle {
     #[must_use]
     pub fn listen_fault(&self) -> watch::Receiver<Option<String>> {
         self.listen_fault.clone()
+    }
+
+    /// REGISTERs with credentials that were not accepted, by account, for [`SipEngine::start_after`]. Of accounts that register
+    /// without trouble there are none.
+    #[must_use]
+    pub fn tries(&self) -> watch::Receiver<BTreeMap<AccountId, Tries>> {
+        self.tries.clone()
     }
 
     /// Gives a leg command to the driver; waits while 256 are queued. What comes of it is a `LegEvent`; a

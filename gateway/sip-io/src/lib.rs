@@ -15,6 +15,7 @@ mod handle;
 mod handshake;
 mod keys_out;
 mod measures;
+mod names;
 mod net;
 mod outside;
 mod params;
@@ -25,6 +26,7 @@ mod texts;
 pub use event::{AccountReport, QualityReport, SipEvent, SipStats, StrangerReport, TextReport};
 pub use gateway_media::{Both, Piece, Recorder, Recording, recording};
 pub use gateway_sip::Transport;
+pub use gateway_sip::ua::{CredentialsMark, Tries};
 pub use handle::{SipEngine, SipError, SipHandle};
 pub use measures::Measures;
 pub use params::{

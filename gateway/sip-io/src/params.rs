@@ -10,6 +10,7 @@ use gateway_core::{AccountId, LineId, Manner, PanelId, Secret};
 pub use gateway_media::AudioCodec;
 use gateway_media::Capabilities;
 use gateway_sip::Transport;
+use gateway_sip::ua::{CredentialsMark, TrustId};
 pub use gateway_sip::ua::{KeepAlive, KeepAliveWay, Privacy, Provisional, SessionTimer};
 
 /// Whether media is protected by SRTP.
@@ -124,8 +125,8 @@ pub struct AccountParams {
     pub password: Secret,
     /// Shown to those we call unless the offer says otherwise.
     pub display: String,
-    /// Transport to the registrar or proxy.
-    pub transport: Transport,
+    /// Transport to the registrar or proxy; `None` takes the one that DNS names (RFC 3263 §4.1), UDP if it names none.
+    pub transport: Option<Transport>,
     /// Port at `domain`; `None` asks DNS for SRV and falls back to 5060 (5061 for TLS).
     pub port: Option<u16>,
     /// Outbound proxy `host`, `host:port` or `[v6]:port`; all requests go there.
@@ -166,6 +167,14 @@ pub struct AccountParams {
     pub tls: TlsTrust,
     /// Whom calls over this account can be for.
     pub callees: Callees,
+}
+
+impl AccountParams {
+    /// Says whether its credentials are the same without saying what they are.
+    #[must_use]
+    pub fn mark(&self) -> CredentialsMark {
+        CredentialsMark::of(&crate::convert::ua_account(self, TrustId::default()))
+    }
 }
 
 /// Whom a call that comes in can be for.
@@ -386,7 +395,7 @@ mod tests {
             auth_user: None,
             password: Secret::new("x"),
             display: String::new(),
-            transport: Transport::Udp,
+            transport: Some(Transport::Udp),
             port: None,
             proxy: None,
             routes: Vec::new(),

@@ -538,6 +538,53 @@ async fn strangers_are_refused_counted_and_limited() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_whose_description_names_a_host_is_answered() {
+    let mut door = Phone::start(params(41_560, Srtp::Off), 440.0, 1000.0).await;
+    let port = door.port(Transport::Udp).await;
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+    socket.connect((LOOPBACK, port)).await.expect("loopback");
+    let own = socket.local_addr().expect("bound").port();
+    for (n, host, code) in [(1, "localhost", "200"), (2, "nowhere.localhost.invalid", "488")] {
+        let sdp = format!(
+            "v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8\r\n"
+        );
+        let invite = format!(
+            "INVITE sip:503@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{own};rport;branch=z9hG4bK{n}\r\n\
+             From: <sip:1@x>;tag=t{n}\r\nTo: <sip:503@x>\r\nCall-ID: c{n}\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\n\
+             Contact: <sip:1@127.0.0.1:{own}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+            sdp.len()
+        );
+        socket.send(invite.as_bytes()).await.expect("sent");
+        if code == "200" {
+            let incoming = |e: &LegEvent| {
+                if let LegEvent::Incoming { leg, .. } = e {
+                    Some(*leg)
+                } else {
+                    None
+                }
+            };
+            let leg = door.wait("incoming call", incoming).await;
+            door.command(LegCommand::Answer { leg }).await;
+        }
+        let mut buffer = [0; 4000];
+        let answer = async {
+            loop {
+                let length = socket.recv(&mut buffer).await.expect("an answer");
+                let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+                let of_this = text.contains(&format!("Call-ID: c{n}\r\n"));
+                if of_this && text.starts_with("SIP/2.0 ") && !text.starts_with("SIP/2.0 1") {
+                    return text;
+                }
+            }
+        };
+        let text = tokio::time::timeout(LIMIT, answer)
+            .await
+            .expect("an answer in time");
+        assert_eq!(text.split(' ').nth(1), Some(code), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_of_one_source_are_bounded_and_keep_alives_answered() {
     let door = Phone::start(params(41_320, Srtp::Off), 440.0, 1000.0).await;
     let port = door.port(Transport::Tcp).await;
@@ -635,7 +682,7 @@ async fn a_reload_starts_and_stops_accounts_and_refuses_other_ports() {
         auth_user: None,
         password: gateway_core::Secret::new(""),
         display: String::new(),
-        transport: Transport::Udp,
+        transport: Some(Transport::Udp),
         port: Some(9),
         proxy: None,
         routes: Vec::new(),

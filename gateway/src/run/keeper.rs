@@ -8,15 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use gateway_core::{CredentialId, DoorGroupId, PanelId, Subject, Timestamp};
+use gateway_core::{AccountId, Clock as _, CredentialId, DoorGroupId, PanelId, Subject, Timestamp};
+use gateway_network::settings::change::this_boot;
 use gateway_people::{USE, use_value};
-use gateway_site::{KeptAlarm, KeptFire, LockOut, Place};
+use gateway_sip_io::Tries;
+use gateway_site::{KeptAlarm, KeptFire, LockOut, PinKey, Place};
 use gateway_store::{PutError, Store, Ticket};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::clock::SystemClock;
 use crate::run::faults::Faults;
 use crate::run::restore;
 
@@ -33,6 +36,7 @@ const ALARMS: (&str, &str) = ("alarms", "which alarms go on");
 const LOCKDOWNS: (&str, &str) = ("lockdown", "what is locked down");
 const FIRE: (&str, &str) = ("fire", "the fire alarm");
 const QUIETS: (&str, &str) = ("quiet", "which bells are quiet");
+const TRIES: (&str, &str) = ("register-tries", "which passwords a PBX refuses");
 
 /// What is to be written down as one.
 pub(crate) struct Keep {
@@ -361,6 +365,25 @@ impl Writer {
         }
         false
     }
+}
+
+/// Writes down which credentials PBXs refuse, until the SIP engine has ended.
+pub(crate) async fn follow_tries(
+    store: Store,
+    key: PinKey,
+    states: watch::Receiver<BTreeMap<AccountId, Tries>>,
+    faults: Faults,
+) {
+    let boot = this_boot();
+    let put = move |tries: &BTreeMap<AccountId, Tries>| {
+        let at = restore::Moment {
+            boot: &boot,
+            now: SystemClock.now(),
+            wall: SystemClock.wall(),
+        };
+        restore::keep_tries(&store, &key, tries, &at)
+    };
+    keep_newest(put, states, faults, TRIES).await;
 }
 
 /// Writes down the newest state, again and again until it is taken.

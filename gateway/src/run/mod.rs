@@ -63,6 +63,7 @@ use gateway_config::{Config, Generations, GuardMode, Late, LoadError, Loaded};
 use gateway_core::{Clock, DoorId, Event, Fault, LineId, LockState, RingId, SiteView, Timestamp};
 use gateway_guard::{ClientParams, GuardClient, GuardProcess, Silence, SpawnParams, spawn_guard};
 use gateway_http::LiveName;
+use gateway_network::settings::change::this_boot;
 use gateway_sip_io::{SipEngine, SipHandle};
 use gateway_site::{HeldInput, PinKey, Site};
 use gateway_store::{Filter, Options, Query, Store};
@@ -175,6 +176,8 @@ pub(crate) struct Gateway {
     store: Store,
     /// What the site file asks of a time service.
     time_service: Service,
+    /// Writes down which passwords PBXs refuse.
+    tries: JoinHandle<()>,
     /// Can the clock be believed?
     trust: Trust,
     /// Held while we live: the sockets in the run folder are ours.
@@ -252,12 +255,23 @@ impl Gateway {
         drop(on_doors);
 
         let (sip_events_to, sip_events) = mpsc::channel(512);
-        let sip = SipEngine::start(
-            params::sip(&config, instance.0),
-            Arc::clone(&clock),
-            sip_events_to,
-        );
+        let staff = Staff::new(&config, &store, &faults);
+        let key = staff.key().clone();
+        let sip = params::sip(&config, instance.0);
+        let marks = sip
+            .accounts
+            .iter()
+            .map(|account| (account.id.clone(), account.mark()));
+        let at = restore::Moment {
+            boot: &this_boot(),
+            now: clock.now(),
+            wall: clock.wall(),
+        };
+        let tries = restore::tries(&store, &key, marks, &at);
+        let sip = SipEngine::start_after(sip, tries, Arc::clone(&clock), sip_events_to);
         let sip = sip_lane.handle().spawn(sip).await??;
+        let tries = keeper::follow_tries(store.clone(), key.clone(), sip.tries(), faults.clone());
+        let tries = tokio::spawn(tries);
         tokio::spawn(outside::tell_sip(sip.listen_fault(), faults.clone()));
         let (adapters, signals) = Adapters::start(&config, &clock, &doors, &sip, &faults).await?;
         let to = store.clone();
@@ -292,7 +306,6 @@ impl Gateway {
             );
             restore::refused(&store, why, wall);
         }
-        let staff = Staff::new(&config, &store, &faults);
         let (bus, core) = Bus::new(store.clone());
         let bus = bus
             .with_people(staff.people.clone())
@@ -301,7 +314,6 @@ impl Gateway {
             .with_trace(sip.trace().clone());
         let measured = Arc::<measures::DoorMeasures>::default();
         let bus = bus.with_metrics(measures::metrics(&measured, &store, sip.measures()));
-        let key = staff.key().clone();
         let (orders, order_queue) = mpsc::channel(4);
         let (held_to, held) = mpsc::channel(4);
         let everybody = staff.everybody(&store, &faults, doubt);
@@ -432,6 +444,7 @@ impl Gateway {
             _sip_lane: sip_lane,
             store,
             time_service,
+            tries,
             trust,
             _run_lock: run_lock,
             text: loaded.text,
@@ -875,6 +888,7 @@ impl Gateway {
         let _ = self.orders.send(Order::Stop).await;
         let _ = tokio::time::timeout(Duration::from_secs(5), self.brain).await;
         self.sip.shutdown().await;
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.tries).await;
         self.outside.stop().await;
         if let Some(guard) = self.guard {
             guard.stop().await;

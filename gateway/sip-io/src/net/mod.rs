@@ -17,22 +17,26 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway_core::{Clock, Instant};
+use gateway_core::{Clock, Instant, LegId};
 use gateway_sip::ua::{Hop, Reached, TrustId};
 use gateway_sip::{Flow, FlowId, Transport};
 use rustls::ClientConfig;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use self::resolve::Resolver;
+use self::resolve::{Resolver, Server};
 use self::seats::SharedSeats;
 use self::udp::Udp;
+use crate::names::{Found, Wanted};
 use crate::{SipError, SipParams, TlsListener, TlsTrust};
 
 /// Messages that may wait for one slow connection; a connection that falls further behind is closed.
 const OUTBOX: usize = 64;
 /// Longest time for one connect with its TLS handshake.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
+
+/// Servers of a name that are tried at one time.
+const MOST_CONNECTS: usize = 3;
 
 /// What the sockets report.
 pub(crate) enum NetEvent {
@@ -45,6 +49,8 @@ pub(crate) enum NetEvent {
         hop: Hop,
         result: Result<(Reached, Option<Writer>), String>,
     },
+    /// Names in a leg's session description were looked up; those that have no address are left out.
+    Names { found: Found, leg: LegId },
     /// Bytes of a connection, or one datagram.
     Received { flow: Flow, bytes: Bytes },
     /// A connection of a stranger was not taken, or ended to make room, before it said a word.
@@ -281,25 +287,35 @@ impl Net {
         tokio::spawn(async move {
             let result = async {
                 let mut found = resolver.resolve(&hop).await.map_err(|e| e.to_string())?;
-                let peers = found.iter().map(SocketAddr::ip).collect();
+                let peers = found.iter().map(|server| server.at.ip()).collect();
                 let turn = attempt % found.len();
                 found.rotate_left(turn);
-                if hop.transport == Transport::Udp {
-                    let (remote, local) = found
-                        .iter()
-                        .find_map(|remote| Some((*remote, udp::local_towards(&udp, *remote)?)))
-                        .ok_or_else(|| format!("no route to {}", found[0]))?;
-                    let flow = Flow {
-                        id: udp::UDP,
-                        local,
-                        transport: Transport::Udp,
-                        remote,
-                    };
-                    return Ok((Reached { flow, peers }, None));
-                }
-                let mut last = String::new();
-                for remote in found.into_iter().take(3) {
-                    let tls = config.as_ref().filter(|_| hop.transport == Transport::Tls);
+                let (mut last, mut connects) = (String::new(), 0);
+                for Server {
+                    at: remote,
+                    transport,
+                } in found
+                {
+                    if transport == Transport::Udp {
+                        if let Some(local) = udp::local_towards(&udp, remote) {
+                            let flow = Flow {
+                                id: udp::UDP,
+                                local,
+                                transport,
+                                remote,
+                            };
+                            return Ok((Reached { flow, peers }, None));
+                        }
+                        if last.is_empty() {
+                            last = format!("no route to {remote}");
+                        }
+                        continue;
+                    }
+                    if connects == MOST_CONNECTS {
+                        continue;
+                    }
+                    connects += 1;
+                    let tls = config.as_ref().filter(|_| transport == Transport::Tls);
                     let opened = stream::connect(remote, (bind, dscp), &hop.host, tls, id, &events);
                     match tokio::time::timeout(CONNECT_LIMIT, opened).await {
                         Ok(Ok((flow, writer))) => return Ok((Reached { flow, peers }, Some(writer))),
@@ -312,6 +328,16 @@ impl Net {
             .await;
             // The driver has ended if nobody takes it.
             let _ = events.send(NetEvent::Connected { hop, result }).await;
+        });
+    }
+
+    /// Looks up names of a session description; [`NetEvent::Names`] says what was found within two seconds.
+    pub(crate) fn look_up(&self, leg: LegId, wanted: Vec<Wanted>) {
+        let (resolver, events) = (Arc::clone(&self.resolver), self.events.clone());
+        tokio::spawn(async move {
+            let found = resolver.find(wanted).await;
+            // The driver has ended if nobody takes it.
+            let _ = events.send(NetEvent::Names { found, leg }).await;
         });
     }
 

@@ -242,7 +242,8 @@ impl Peer {
                 | Output::Close { .. }
                 | Output::Message(_)
                 | Output::NotPublished { .. }
-                | Output::Stranger { .. } => {}
+                | Output::Stranger { .. }
+                | Output::Tries { .. } => {}
             }
         }
         panic!("the agent talks without end");
@@ -302,7 +303,8 @@ impl Peer {
             return Err("refused".to_owned());
         }
         let mut flow = self.flow(0);
-        if hop.transport == Transport::Udp {
+        let transport = hop.transport.unwrap_or(Transport::Udp);
+        if transport == Transport::Udp {
             flow = Flow {
                 id: FlowId(0),
                 transport: Transport::Udp,
@@ -312,7 +314,7 @@ impl Peer {
         } else {
             self.next_conn += 1;
             flow.id = FlowId(self.next_conn);
-            flow.transport = hop.transport;
+            flow.transport = transport;
         }
         let peers = vec![flow.remote.ip()];
         Ok(Reached { flow, peers })

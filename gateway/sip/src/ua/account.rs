@@ -1,6 +1,5 @@
 //! One account: what it is told, its registration, and what the registrar told us.
 
-use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
@@ -9,9 +8,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::auth::Auth;
 use super::backoff::Backoff;
+use super::hop::Reached;
 use super::keepalive::Probe;
 use super::publish::Publication;
 use super::seen::Seen;
+use super::tries::Tries;
 use super::types::UaAccount;
 use crate::transaction::TransactionId;
 use crate::{Flow, NameAddr, Response, Transport, Uri};
@@ -40,8 +41,6 @@ pub(crate) enum Phase {
 /// The registration of one account (RFC 3261 §10).
 #[derive(Debug)]
 pub(crate) struct Registration {
-    /// REGISTERs sent with credentials, by time: the guard against locking the account at the PBX.
-    pub(crate) attempts: VecDeque<Instant>,
     pub(crate) backoff: Backoff,
     pub(crate) call_id: String,
     /// When to act next, if it is not up to the network.
@@ -58,13 +57,15 @@ pub(crate) struct Registration {
     /// When to send the next keep-alive over UDP.
     pub(crate) ping: Option<Instant>,
     pub(crate) seq: u32,
-    /// Challenges that found no fault with the password, by time: some are believed.
-    pub(crate) stales: VecDeque<Instant>,
     /// The last state told.
     pub(crate) state: AccountState,
     pub(crate) tag: String,
     /// Challenges answered in this exchange.
     pub(crate) tries: u8,
+    /// REGISTERs sent with credentials: the guard against locking the account at the PBX.
+    pub(crate) tries_made: Tries,
+    /// Some of them were told, to be kept.
+    pub(crate) tries_told: bool,
     /// Contacts of ours that the registrar may still have.
     pub(crate) bound: Vec<Uri>,
     /// What the last REGISTER had.
@@ -88,6 +89,8 @@ pub(crate) struct Account {
     pub(crate) publication: Publication,
     /// Addresses of the hop when it was last reached.
     pub(crate) peers: Vec<IpAddr>,
+    /// Over what that was.
+    pub(crate) over: Option<Transport>,
     pub(crate) reg: Registration,
     /// Service-Route of the registrar (RFC 3608).
     pub(crate) service_route: Vec<NameAddr>,
@@ -108,15 +111,21 @@ pub(crate) fn contact_user(instance: &[u8; 16], id: &str) -> String {
 }
 
 impl Account {
-    pub(crate) fn new(params: UaAccount, instance: &[u8; 16], call_id: String, tag: String) -> Self {
+    pub(crate) fn new(
+        params: UaAccount,
+        instance: &[u8; 16],
+        call_id: String,
+        tag: String,
+        tries_made: Tries,
+    ) -> Self {
         Self {
             auth: Auth::new(&params.auth_user, &params.password),
             contact_user: contact_user(instance, params.id.as_str()),
+            over: None,
             peers: Vec::new(),
             probe: Probe::new(format!("{call_id}-options")),
             publication: Publication::default(),
             reg: Registration {
-                attempts: VecDeque::new(),
                 backoff: Backoff::default(),
                 bound: Vec::new(),
                 call_id,
@@ -130,11 +139,12 @@ impl Account {
                 ping: None,
                 seen: Seen::default(),
                 seq: 0,
-                stales: VecDeque::new(),
                 state: AccountState::Off,
                 sweeps: 0,
                 tag,
                 tries: 0,
+                tries_told: !tries_made.is_empty(),
+                tries_made,
                 valid_until: None,
             },
             service_route: Vec::new(),
@@ -142,6 +152,17 @@ impl Account {
             stays: false,
             params,
         }
+    }
+
+    /// Its hop was reached.
+    pub(crate) fn reached(&mut self, reached: &Reached) {
+        self.peers.clone_from(&reached.peers);
+        self.over = Some(reached.flow.transport);
+    }
+
+    /// Over what its messages go; `None` where DNS has not said yet.
+    pub(crate) fn transport(&self) -> Option<Transport> {
+        self.params.hop.transport.or(self.over)
     }
 
     /// Address of record.
@@ -158,9 +179,9 @@ impl Account {
             let hop = &self.params.hop;
             let host = crate::Host::parse(&hop.host).unwrap_or_else(|_| self.params.domain.clone());
             let mut uri = crate::SipUri::new(None, host, hop.port);
-            if hop.transport != Transport::Udp {
+            if let Some(transport) = hop.transport.filter(|transport| transport.is_reliable()) {
                 uri.params
-                    .set("transport", &hop.transport.as_via().to_ascii_lowercase());
+                    .set("transport", &transport.as_via().to_ascii_lowercase());
             }
             uri.params.set_flag("lr");
             NameAddr::new(Uri::Sip(uri))
@@ -204,10 +225,11 @@ impl Account {
     ///
     /// A datagram's source address is easily forged, so that it vouches only for accounts that use UDP themselves.
     pub(crate) fn trusts(&self, flow: &Flow) -> bool {
-        let as_good = match self.params.hop.transport {
-            Transport::Tcp => flow.transport.is_reliable(),
-            Transport::Tls => flow.transport == Transport::Tls,
-            Transport::Udp => true,
+        let as_good = match self.transport() {
+            Some(Transport::Tcp) => flow.transport.is_reliable(),
+            Some(Transport::Tls) => flow.transport == Transport::Tls,
+            Some(Transport::Udp) => true,
+            None => false,
         };
         self.reg.flow == Some(*flow) || (as_good && self.peers.contains(&flow.remote.ip().to_canonical()))
     }

@@ -15,6 +15,7 @@ use super::inside::{Inside, Roomless};
 use super::message::{OutgoingMessage, Sending, Taken};
 use super::multipart;
 use super::strangers::{Knocks, Strangers};
+use super::tries::Tries;
 use super::types::{CallOutput, Output, UaAccount, UaParams, UaStats};
 use super::uac::InviteUse;
 use super::watch::{Watcher, WatcherId};
@@ -85,6 +86,8 @@ pub struct UserAgent {
     pub(crate) roomless: Vec<Roomless>,
     /// Texts of ours that wait for their hop.
     pub(crate) texts: Vec<(Hop, OutgoingMessage)>,
+    /// Tries of accounts that are not there.
+    pub(crate) tries: BTreeMap<AccountId, Tries>,
     pub(crate) uses: BTreeMap<TransactionId, Use>,
     pub(crate) watchers: BTreeMap<WatcherId, Watcher>,
 }
@@ -120,6 +123,7 @@ impl UserAgent {
             taken: Taken::default(),
             roomless: Vec::new(),
             texts: Vec::new(),
+            tries: BTreeMap::new(),
             uses: BTreeMap::new(),
             watchers: BTreeMap::new(),
         }
@@ -139,6 +143,10 @@ impl UserAgent {
             .collect();
         for id in gone {
             let stays = wanted.contains_key(&id);
+            if let Some(account) = self.accounts.get(&id) {
+                let tries = account.reg.tries_made.clone();
+                self.keep_tries(id.clone(), tries);
+            }
             self.end_calls_of(now, &id);
             self.end_watchers(now, Some(&id));
             if stays {
@@ -151,7 +159,8 @@ impl UserAgent {
             if !self.accounts.contains_key(&id) {
                 let (call_id, tag) = (self.new_call_id(), self.new_tag());
                 let waits = self.waits_for_leaver(&params);
-                let account = Account::new(params, &self.params.instance, call_id, tag);
+                let tries = self.tries_of(now, &params);
+                let account = Account::new(params, &self.params.instance, call_id, tag, tries);
                 self.accounts.insert(id.clone(), account);
                 if waits {
                     self.queue_account(now, &id);
@@ -536,13 +545,24 @@ impl UserAgent {
             || self.accounts.values().any(|account| account.trusts(flow))
     }
 
-    /// A request inside a call of ours from the address the call goes to: the far end of a direct call we made.
+    /// A request inside a call of ours from an address the call goes to: the far end of a direct call we made, or that of a call of an
+    /// account whose proxy does not stay on the way.
     fn in_our_dialog(&self, request: &Request, flow: &Flow) -> bool {
+        let from = |known: Flow| {
+            known.remote.ip().to_canonical() == flow.remote.ip().to_canonical()
+                && known.transport.is_reliable() == flow.transport.is_reliable()
+        };
         self.calls.values().any(|call| {
-            call.flow.is_some_and(|known| {
-                known.remote.ip().to_canonical() == flow.remote.ip().to_canonical()
-                    && known.transport.is_reliable() == flow.transport.is_reliable()
-            }) && (call.owns(request) || self.early_of(call, request).is_some())
+            let Some(known) = call.flow else {
+                return false;
+            };
+            let owns = call.owns(request) || self.early_of(call, request).is_some();
+            let stated = || {
+                call.dialog
+                    .as_ref()
+                    .map(|dialog| self.direct_flow(call.account.as_ref(), known, dialog))
+            };
+            owns && (from(known) || stated().is_some_and(from))
         })
     }
 

@@ -46,11 +46,6 @@ impl Auth {
         true
     }
 
-    /// True if a challenge says that the nonce of our answer was too old, and the password no matter (RFC 7616 §3.3).
-    pub(crate) fn called_stale(&self, response: &Response) -> bool {
-        DigestSession::from_response(response).is_ok_and(|session| self.finds_stale(&session))
-    }
-
     /// Whoever has sent no answer, or gets the same nonce again, is not told anything by the word.
     fn finds_stale(&self, session: &DigestSession) -> bool {
         let mut known = self.sessions.iter();

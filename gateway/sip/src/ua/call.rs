@@ -10,6 +10,7 @@ use super::agent::Use;
 use super::dialog::Dialog;
 use super::hop::Hop;
 use super::provisional::Reliable;
+use super::seen::is_far;
 use super::timer::SessionClock;
 use super::transfer::Referral;
 use super::types::CallOutput;
@@ -210,6 +211,30 @@ impl Call {
     }
 }
 
+/// Where the other side says that requests go, if that is an address.
+fn stated(flow: Flow, dialog: &Dialog) -> Flow {
+    let uri = dialog.next_hop().as_sip();
+    match uri.and_then(|uri| Some((uri.host.ip()?, uri.port))) {
+        Some((ip, port)) if ip.is_ipv4() == flow.remote.is_ipv4() => {
+            let port = port.unwrap_or_else(|| flow.transport.default_port());
+            flow.towards((ip, port).into())
+        }
+        Some(_) | None => flow,
+    }
+}
+
+/// The way of the next request, and the other one that there is: the same where there is no choice.
+pub(crate) fn ways(account: Option<&AccountId>, flow: Flow, dialog: &Dialog) -> [Flow; 2] {
+    let stated = stated(flow, dialog);
+    let beyond = is_far(flow.remote.ip()) && !is_far(stated.remote.ip());
+    match account {
+        None => [stated; 2],
+        Some(_) if beyond => [flow; 2],
+        Some(_) if dialog.follows => [stated, flow],
+        Some(_) => [flow, stated],
+    }
+}
+
 impl UserAgent {
     /// Ends a leg in whatever state it is; `Ended` with this cause is the only answer.
     pub fn end(&mut self, now: Instant, leg: LegId, cause: Cause) {
@@ -287,19 +312,12 @@ impl UserAgent {
         account.reg.flow
     }
 
-    /// A direct UDP peer is addressed where its route or Contact says; a PBX where we reached it, which is also right
-    /// when it writes an address that only it can reach.
+    /// Where a request inside a call goes. Over UDP that is where the route or Contact of the other side leads. A PBX is addressed where
+    /// it was reached if it writes an address that only it can reach, as one in a container or behind a router does: a private
+    /// one beside its own public one, or one at which our ACK was not heard. A connection stays what it is.
     pub(crate) fn direct_flow(&self, account: Option<&AccountId>, flow: Flow, dialog: &Dialog) -> Flow {
-        match dialog.next_hop().as_sip() {
-            Some(uri) if account.is_none() => match uri.host.ip() {
-                Some(ip) if ip.is_ipv4() == flow.remote.is_ipv4() => {
-                    let port = uri.port.unwrap_or_else(|| flow.transport.default_port());
-                    flow.towards((ip, port).into())
-                }
-                Some(_) | None => flow,
-            },
-            Some(_) | None => flow,
-        }
+        let [way, _] = ways(account, flow, dialog);
+        way
     }
 
     pub(crate) fn send_bye(&mut self, now: Instant, leg: LegId, cause: Cause) {
@@ -395,5 +413,12 @@ impl UserAgent {
     }
 }
 
-/// ACKs of the forks of one INVITE, by To tag, to be repeated for each repeated 2xx.
-pub(crate) type Acks = BTreeMap<String, (Request, Flow)>;
+/// An ACK of ours, and the ways to the other side: the one it went, and the one it goes if it was not heard there.
+#[derive(Debug)]
+pub(crate) struct Ack {
+    pub(crate) request: Request,
+    pub(crate) ways: [Flow; 2],
+}
+
+/// The ACKs to the 2xx of one INVITE, by the tag of who answered: each is repeated when its 2xx is.
+pub(crate) type Acks = BTreeMap<String, Ack>;

@@ -18,6 +18,9 @@ pub(crate) struct Dialog {
     /// Contact of the other side.
     pub(crate) target: Uri,
     routes: Vec<NameAddr>,
+    /// Over UDP requests of an account's call go where route or target lead (RFC 3261 §12.2.1.1); else to where the PBX was reached,
+    /// for one that writes an address that only itself can reach.
+    pub(crate) follows: bool,
 }
 
 /// A request that does not fit its dialog.
@@ -28,7 +31,8 @@ pub(crate) enum SeqError {
 }
 
 impl Dialog {
-    /// Made by a UAC of a response with a To tag (RFC 3261 §12.1.2). `None` if the response lacks Contact or To.
+    /// Made by a UAC of a response with a To tag (RFC 3261 §12.1.2). `None` if the response lacks To. One without Contact leaves the
+    /// address that was called.
     pub(crate) fn uac(request: &Request, response: &Response) -> Option<Self> {
         let mut routes = routes(&response.headers);
         routes.reverse();
@@ -38,8 +42,9 @@ impl Dialog {
             local_seq: request.headers.cseq().ok()?.number,
             remote: response.headers.to().ok()?,
             remote_seq: None,
-            target: contact(&response.headers)?,
+            target: contact(&response.headers).unwrap_or_else(|| request.uri.clone()),
             routes,
+            follows: true,
         })
     }
 
@@ -53,6 +58,8 @@ impl Dialog {
             remote_seq: Some(request.headers.cseq().ok()?.number),
             target: contact(&request.headers)?,
             routes: routes(&request.headers),
+            // without a proxy between, whoever sent it is the other side itself
+            follows: request.headers.list(&HeaderName::Via).len() > 1,
         })
     }
 

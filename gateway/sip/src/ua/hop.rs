@@ -18,8 +18,8 @@ pub struct Hop {
     pub host: String,
     /// Port; `None` asks for SRV records (RFC 3263 §4.2) and falls back to the default port.
     pub port: Option<u16>,
-    /// Transport.
-    pub transport: Transport,
+    /// Transport; `None` takes the one that DNS names (RFC 3263 §4.1).
+    pub transport: Option<Transport>,
     /// For TLS.
     pub trust: TrustId,
 }
@@ -27,7 +27,15 @@ pub struct Hop {
 impl Hop {
     /// To a host and port.
     #[must_use]
-    pub fn new(host: &Host, port: Option<u16>, transport: Transport, trust: TrustId) -> Self {
+    pub fn new(
+        host: &Host,
+        port: Option<u16>,
+        transport: impl Into<Option<Transport>>,
+        trust: TrustId,
+    ) -> Self {
+        // of an address, or of a port, DNS knows nothing
+        let settled = port.is_some() || host.ip().is_some();
+        let transport = transport.into().or(settled.then_some(Transport::Udp));
         let host = match host {
             Host::Ip(ip) => ip.to_string(),
             Host::Name(name) => name.to_ascii_lowercase(),
@@ -40,15 +48,14 @@ impl Hop {
         }
     }
 
-    /// Where a URI leads (RFC 3263 §4.1 without NAPTR): its transport parameter, `sips:`, else UDP.
+    /// Where a URI leads (RFC 3263 §4.1): by its transport parameter, by TLS if it is `sips:`, else as DNS says.
     #[must_use]
     pub fn of_uri(uri: &SipUri, trust: TrustId) -> Self {
         let named = uri.params.get("transport").and_then(Transport::from_param);
         let transport = match named {
-            Some(Transport::Tcp) if uri.secure => Transport::Tls,
-            Some(named) => named,
-            None if uri.secure => Transport::Tls,
-            None => Transport::Udp,
+            Some(Transport::Tcp) if uri.secure => Some(Transport::Tls),
+            Some(named) => Some(named),
+            None => uri.secure.then_some(Transport::Tls),
         };
         Self::new(&uri.host, uri.port, transport, trust)
     }
@@ -61,7 +68,10 @@ impl fmt::Display for Hop {
         } else {
             ("", "")
         };
-        write!(f, "{} {open}{}{close}", self.transport, self.host)?;
+        if let Some(transport) = self.transport {
+            write!(f, "{transport} ")?;
+        }
+        write!(f, "{open}{}{close}", self.host)?;
         self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
 }
@@ -84,4 +94,29 @@ pub(crate) enum HopState {
     Failed { until: Instant, why: String },
     /// Usable.
     Up(Reached),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Uri;
+
+    #[test]
+    fn dns_chooses_the_transport_only_where_a_uri_says_nothing_about_it() {
+        for (uri, expected) in [
+            ("sip:1000@guard.example", None),
+            ("sip:1000@guard.example;transport=udp", Some(Transport::Udp)),
+            ("sip:1000@guard.example;transport=tcp", Some(Transport::Tcp)),
+            ("sips:1000@guard.example", Some(Transport::Tls)),
+            ("sips:1000@guard.example;transport=tcp", Some(Transport::Tls)),
+            // RFC 3263 §4.1: a port or an address leaves nothing to ask
+            ("sip:1000@guard.example:5060", Some(Transport::Udp)),
+            ("sip:1000@192.0.2.5", Some(Transport::Udp)),
+            ("sip:1000@[2001:db8::5]", Some(Transport::Udp)),
+        ] {
+            let parsed = Uri::parse(uri).expect("a URI");
+            let hop = Hop::of_uri(parsed.as_sip().expect("of SIP"), TrustId(0));
+            assert_eq!(hop.transport, expected, "{uri}");
+        }
+    }
 }

@@ -78,8 +78,7 @@ impl UserAgent {
         if flow.transport != Transport::Udp || !needs_stream(len + VIA_ROOM) {
             return Ok(flow);
         }
-        let (host, port) = (flow.remote.ip().into(), Some(flow.remote.port()));
-        let tcp = Hop::new(&host, port, Transport::Tcp, self.params.direct_trust);
+        let tcp = self.roomy_hop(&flow);
         match self.reach(now, &tcp, false) {
             Reach::Failed(_) => Ok(flow),
             Reach::Up(reached) => Ok(reached.flow),
@@ -87,14 +86,26 @@ impl UserAgent {
         }
     }
 
+    /// TCP to where a flow leads.
+    pub(crate) fn roomy_hop(&self, flow: &Flow) -> Hop {
+        let (host, port) = (flow.remote.ip().into(), Some(flow.remote.port()));
+        Hop::new(&host, port, Transport::Tcp, self.params.direct_trust)
+    }
+
     /// TCP was wanted for the size of a request, and is refused.
     pub(crate) fn no_room(&mut self, now: Instant, tcp: &Hop, why: &str) {
-        if let Some(slot) = self.hops.get_mut(tcp) {
-            slot.state = HopState::Failed {
-                until: now + NO_TCP,
-                why: why.to_owned(),
-            };
-        }
+        self.forget_hops(now);
+        let state = HopState::Failed {
+            until: now + NO_TCP,
+            why: why.to_owned(),
+        };
+        let slot = self.hops.entry(tcp.clone());
+        slot.and_modify(|slot| slot.state = state.clone())
+            .or_insert_with(|| HopSlot {
+                attempt: 0,
+                backoff: Backoff::default(),
+                state,
+            });
     }
 
     /// TCP that was wanted for room is there, or refused: what waited for it goes.
@@ -150,7 +161,7 @@ impl UserAgent {
                     slot.state = HopState::Up(reached.clone());
                 }
                 for account in self.accounts.values_mut().filter(|a| a.params.hop == *hop) {
-                    account.peers.clone_from(&reached.peers);
+                    account.reached(&reached);
                 }
                 for id in self.accounts_reaching(hop) {
                     self.registration_flow_up(now, &id, &reached);

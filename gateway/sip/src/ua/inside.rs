@@ -71,8 +71,8 @@ impl UserAgent {
             .map_or_else(|| Some(SessionTimer::default()), |account| account.params.timer)
     }
 
-    /// Sends a request inside a call. One that tells something waits for a connection if it is too long for UDP; the others go
-    /// where the call goes.
+    /// Sends a request inside a call. One that is too long for UDP waits for a connection (RFC 3261 §18.1.1). False if it cannot
+    /// be sent.
     pub(crate) fn ask_inside(
         &mut self,
         now: Instant,
@@ -81,31 +81,30 @@ impl UserAgent {
         request: Request,
         flow: Flow,
         auths: u8,
-    ) -> Option<TransactionId> {
-        let call = self.calls.get(&leg)?;
+    ) -> bool {
+        let Some(call) = self.calls.get(&leg) else {
+            return false;
+        };
         let (session, account) = (call.session_header(), call.account.clone());
         let mut request = self.named(request.with(HeaderName::SessionId, session));
         if let Some(account) = account.as_ref().and_then(|id| self.accounts.get_mut(id)) {
             account.auth.preempt(&mut request, &mut self.rng);
         }
         let len = request.to_bytes().len();
-        let flow = match what {
-            What::Notify => match self.with_room(now, len, flow) {
-                Ok(flow) => flow,
-                Err(tcp) if self.roomless.len() < MOST_ROOMLESS => {
-                    self.roomless.push(Roomless {
-                        auths,
-                        flow,
-                        leg,
-                        request,
-                        tcp,
-                        what,
-                    });
-                    return None;
-                }
-                Err(_) => flow,
-            },
-            What::Press | What::Prack { .. } | What::Refresh => flow,
+        let flow = match self.with_room(now, len, flow) {
+            Ok(flow) => flow,
+            Err(tcp) if self.roomless.len() < MOST_ROOMLESS => {
+                self.roomless.push(Roomless {
+                    auths,
+                    flow,
+                    leg,
+                    request,
+                    tcp,
+                    what,
+                });
+                return true;
+            }
+            Err(_) => flow,
         };
         self.send_inside(now, leg, what, request, flow, auths)
     }
@@ -126,7 +125,14 @@ impl UserAgent {
                 continue;
             }
             let roomy = self.with_room(now, request.to_bytes().len(), flow);
-            self.send_inside(now, leg, what, request, roomy.unwrap_or(flow), auths);
+            if self.send_inside(now, leg, what, request, roomy.unwrap_or(flow), auths) {
+                continue;
+            }
+            match what {
+                What::Notify | What::Prack { .. } => {}
+                What::Press => self.pressed(leg, false),
+                What::Refresh => self.refresh_again(now, leg, BUSY),
+            }
         }
     }
 
@@ -138,9 +144,11 @@ impl UserAgent {
         request: Request,
         flow: Flow,
         auths: u8,
-    ) -> Option<TransactionId> {
+    ) -> bool {
         // Too many transactions: a refresh is tried again, a PRACK is asked for again.
-        let tx = self.layer.send_request(now, request.clone(), flow).ok()?;
+        let Ok(tx) = self.layer.send_request(now, request.clone(), flow) else {
+            return false;
+        };
         let inside = Inside {
             ack: None,
             auths,
@@ -151,7 +159,7 @@ impl UserAgent {
         };
         self.uses.insert(tx, Use::Inside(Box::new(inside)));
         self.pump(now);
-        Some(tx)
+        true
     }
 
     /// The timer of the session: time to refresh it, or over.
@@ -235,10 +243,7 @@ impl UserAgent {
                 .with(HeaderName::Allow, super::headers::ALLOW)
                 .with_body(SDP, sdp);
         }
-        if self
-            .ask_inside(now, leg, What::Refresh, request, flow, 0)
-            .is_none()
-        {
+        if !self.ask_inside(now, leg, What::Refresh, request, flow, 0) {
             self.refresh_again(now, leg, BUSY);
         }
     }
@@ -364,10 +369,8 @@ impl UserAgent {
                 Some(again)
             }),
         };
-        again.is_some_and(|again| {
-            self.ask_inside(now, leg, inside.what, again, inside.flow, inside.auths + 1)
-                .is_some()
-        })
+        again
+            .is_some_and(|again| self.ask_inside(now, leg, inside.what, again, inside.flow, inside.auths + 1))
     }
 
     /// ACK of a re-INVITE, kept for the repeats of the 2xx.
@@ -425,6 +428,12 @@ impl UserAgent {
         if sent {
             self.refresh_lost(now, inside.leg, why);
         } else {
+            let over_udp = |call: &Call| call.flow.is_some_and(|flow| !flow.transport.is_reliable());
+            if inside.flow.transport.is_reliable() && self.calls.get(&inside.leg).is_some_and(over_udp) {
+                // whoever takes a connection and drops it would get the same one again: then UDP has to do
+                let tcp = self.roomy_hop(&inside.flow);
+                self.no_room(now, &tcp, why);
+            }
             // The connection broke: the next try takes the new one.
             self.refresh_again(now, inside.leg, BUSY * 2);
         }

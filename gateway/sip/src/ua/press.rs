@@ -38,7 +38,7 @@ impl UserAgent {
         let info = dialog
             .request(Method::INFO)
             .with_body("application/dtmf-relay", body);
-        self.ask_inside(now, leg, What::Press, info, flow, 0).is_some()
+        self.ask_inside(now, leg, What::Press, info, flow, 0)
     }
 
     /// The other side took a key, or did not.

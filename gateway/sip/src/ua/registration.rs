@@ -17,11 +17,11 @@ use crate::digest::DigestSession;
 use crate::transaction::TransactionId;
 use crate::{Flow, HeaderName, Method, NameAddr, Request, Response, SipUri, Uri};
 
-/// REGISTERs with credentials that may be refused within [`WINDOW`]: a wrong password must not lock the account.
-const MOST_ATTEMPTS: usize = 4;
-/// Nonces believed to have been too old within [`WINDOW`]: beyond it the PBX calls a wrong password so, or its clock is at fault.
-const MOST_STALE: usize = 3;
-const WINDOW: Duration = Duration::from_secs(600);
+/// Least time between two refreshes: a registrar that grants less than twice that is asked no more often.
+const LEAST_REFRESH: Duration = Duration::from_secs(5);
+/// Why an account waits that may not be tried.
+const SPENT: &str = "the PBX has refused these credentials four times within ten minutes: check user, auth-user and password; others \
+                     are tried at once";
 /// Wait after a lost connection, at most: long enough not to storm the PBX with a hundred doors.
 const RECONNECT_WITHIN_MS: u64 = 1000;
 /// Longest wait for the answer to a deregistration.
@@ -40,6 +40,11 @@ impl UserAgent {
         };
         account.reg.phase = Phase::Reaching;
         account.reg.due = None;
+        let wait = account.reg.tries_made.wait(now);
+        if account.params.register && !wait.is_zero() {
+            self.register_rests(now, id, wait, SPENT.to_owned());
+            return;
+        }
         let (hop, registers) = (account.params.hop.clone(), account.params.register);
         if registers {
             self.tell_account(id, AccountState::Registering, None);
@@ -55,7 +60,7 @@ impl UserAgent {
         let Some(account) = self.accounts.get_mut(id) else {
             return;
         };
-        account.peers.clone_from(&reached.peers);
+        account.reached(reached);
         if account.params.register {
             account.reg.tries = 0;
             self.register(now, id, reached.flow);
@@ -96,7 +101,7 @@ impl UserAgent {
                 self.uses.insert(tx, Use::Register(id.clone()));
                 if let Some(account) = self.accounts.get_mut(id) {
                     if with_credentials {
-                        account.reg.attempts.push_back(now);
+                        account.reg.tries_made.count(now);
                         if account.reg.looks.is_none() {
                             account.reg.may_have_bound();
                         }
@@ -146,7 +151,10 @@ impl UserAgent {
             return;
         }
         match response.code() {
-            200..=299 if leaving => self.left(now, &id),
+            200..=299 if leaving => {
+                account.reg.tries_made.clear();
+                self.left(now, &id);
+            }
             200..=299 => self.registered(now, &id, response),
             401 | 407 => self.register_challenged(now, &id, response, leaving),
             _ if leaving => self.left(now, &id),
@@ -175,14 +183,23 @@ impl UserAgent {
         };
         let granted = granted(response, account.reg.contact.as_ref(), &account.contact_user)
             .unwrap_or(account.reg.expires)
-            .clamp(1, MOST_EXPIRES);
+            .min(MOST_EXPIRES);
+        if granted == 0 {
+            let wait = account.reg.backoff.next(&mut self.rng);
+            let detail = format!(
+                "{}: but for no time at all (expires=0); asked for {} s",
+                response.status_line(),
+                account.reg.expires
+            );
+            self.register_rests(now, id, wait, detail);
+            return;
+        }
         account.service_route = response
             .headers
             .addresses(&HeaderName::ServiceRoute)
             .unwrap_or_default();
         account.service_route.truncate(8);
-        account.reg.attempts.clear();
-        account.reg.stales.clear();
+        account.reg.tries_made.clear();
         account.reg.looked = false;
         account.reg.backoff.reset();
         account.reg.phase = Phase::Resting;
@@ -192,7 +209,7 @@ impl UserAgent {
         // that long at all; spread a little so that the doors of a house do not march in step.
         let early = (lifetime / 5).max(Duration::from_secs(40).min(lifetime / 2));
         let refresh = (lifetime - early).mul_f64(self.rng.random_range(0.95..1.0));
-        account.reg.due = Some(now + refresh);
+        account.reg.due = Some(now + refresh.max(LEAST_REFRESH));
         let old = account
             .reg
             .took_hold(response, &format!("<{}>", instance_urn(&self.params.instance)));
@@ -208,6 +225,7 @@ impl UserAgent {
         account.reg.ping = account.params.keep_alive.next(now, flow.as_ref(), before);
         let first = account.reg.state != AccountState::Registered;
         let event = first.then_some(AccountEvent::Registered { expires_s: granted });
+        self.tell_tries(now, id);
         self.tell_account(id, AccountState::Registered, event);
         if first {
             self.publish_anew(now, id);
@@ -219,19 +237,9 @@ impl UserAgent {
         let Some(account) = self.accounts.get_mut(id) else {
             return;
         };
-        account.reg.attempts.retain(|at| now.since(*at) < WINDOW);
-        account.reg.stales.retain(|at| now.since(*at) < WINDOW);
-        let stale = account.auth.called_stale(response);
-        let believed = stale && account.reg.stales.len() < MOST_STALE;
-        if believed {
-            // it was no password that was refused (RFC 7616 §3.3)
-            account.reg.attempts.pop_back();
-            account.reg.stales.push_back(now);
-        }
         let again = account.auth.take_challenge(response, account.reg.tries);
-        let may = again && (believed || !stale || account.reg.tries == 0);
         account.reg.tries += 1;
-        let Some(flow) = account.reg.flow.filter(|_| may) else {
+        let Some(flow) = account.reg.flow.filter(|_| again) else {
             if leaving {
                 self.left(now, id);
             } else {
@@ -241,7 +249,7 @@ impl UserAgent {
         };
         if leaving {
             self.deregister(now, id, flow);
-        } else if account.reg.attempts.len() >= MOST_ATTEMPTS {
+        } else if account.reg.tries_made.left(now) == 0 {
             self.register_refused(now, id, response);
         } else {
             self.register(now, id, flow);
@@ -258,7 +266,7 @@ impl UserAgent {
         let (Some(flow), false) = (account.reg.flow, leaving || account.reg.looked) else {
             return false;
         };
-        if account.reg.attempts.len() + 1 >= MOST_ATTEMPTS {
+        if account.reg.tries_made.left(now) < 2 {
             return false;
         }
         account.reg.looked = true;
@@ -308,13 +316,8 @@ impl UserAgent {
         {
             wait = wait.max(Duration::from_secs(u64::from(seconds).min(3600)));
         }
-        account.reg.attempts.retain(|at| now.since(*at) < WINDOW);
-        if account.reg.attempts.len() >= MOST_ATTEMPTS
-            && let Some(oldest) = account.reg.attempts.front()
-        {
-            // The credentials are wrong until somebody changes them: the PBX is asked again when the window allows.
-            wait = wait.max((*oldest + WINDOW).since(now));
-        }
+        // The credentials are wrong until somebody changes them: the PBX is asked again when the window allows.
+        wait = wait.max(account.reg.tries_made.wait(now));
         if matches!(response.code(), 400..=499) && !matches!(response.code(), 401 | 403 | 407) {
             // some may not like more than one Contact
             account.reg.bound.clear();
@@ -356,6 +359,8 @@ impl UserAgent {
             return;
         }
         account.reg.looks = None;
+        // a registrar that is away gets no credentials until it asks: they would count though nobody refuses them
+        account.auth.forget();
         let wait = account.reg.backoff.next(&mut self.rng);
         let hop = account.params.hop.clone();
         if matches!(account.reg.phase, Phase::Registering { .. }) {
@@ -373,6 +378,7 @@ impl UserAgent {
         account.reg.flow = None;
         account.reg.valid_until = None;
         let retry_s = wait.as_secs().max(1);
+        self.tell_tries(now, id);
         self.tell_account(
             id,
             AccountState::Failed,
@@ -459,9 +465,16 @@ impl UserAgent {
     }
 
     fn deregister(&mut self, now: Instant, id: &AccountId, flow: Flow) {
+        let spent = |account: &Account| account.reg.tries_made.left(now) == 0;
+        if self.accounts.get(id).is_some_and(spent) {
+            // no registrar that refuses us has a binding of ours
+            self.left(now, id);
+            return;
+        }
         let Some(request) = self.register_request(id, flow, 0) else {
             return;
         };
+        let with_credentials = has_credentials(&request);
         let Ok(tx) = self.layer.send_request(now, request, flow) else {
             self.left(now, id);
             return;
@@ -472,12 +485,16 @@ impl UserAgent {
                 account.reg.tries = 0;
                 account.reg.due = Some(now + LEAVE_WITHIN);
             }
+            if with_credentials {
+                account.reg.tries_made.count(now);
+            }
             account.reg.phase = Phase::Leaving { tx };
         }
         self.pump(now);
     }
 
     fn left(&mut self, now: Instant, id: &AccountId) {
+        self.tell_tries(now, id);
         if self.stays_away(now, id) {
             return;
         }

@@ -88,8 +88,10 @@ impl UserAgent {
         let kind = request.headers.content_type();
         let text = String::from_utf8_lossy(&request.body);
         let digit = match kind.as_deref() {
-            Some("application/dtmf-relay") => relay_digit(&text),
-            Some("application/dtmf") => plain_digit(&text),
+            // some write the body of the one under the name of the other
+            Some("application/dtmf-relay" | "application/dtmf") => {
+                relay_digit(&text).or_else(|| plain_digit(&text))
+            }
             None if request.body.is_empty() => {
                 // Some PBXs probe a call that way.
                 self.answer(now, tx, ok);

@@ -232,7 +232,7 @@ impl UserAgent {
             notify = notify.with(HeaderName::Contact, contact);
         }
         // A NOTIFY that cannot be sent is missed by nobody but the referrer, who sees the end of the call.
-        let _ = self.ask_inside(now, leg, What::Notify, notify, flow, 0);
+        self.ask_inside(now, leg, What::Notify, notify, flow, 0);
     }
 
     /// The referrer wants no NOTIFY (RFC 6665 §4.2.2).
@@ -275,7 +275,7 @@ impl UserAgent {
     fn reaches(&self, account: Option<&AccountId>, uri: &Uri) -> bool {
         let secure = uri.as_sip().is_some_and(|sip| sip.secure);
         let account = account.and_then(|id| self.accounts.get(id));
-        !secure || account.is_none_or(|account| account.params.hop.transport == Transport::Tls)
+        !secure || account.is_none_or(|account| account.transport() == Some(Transport::Tls))
     }
 
     /// How somebody is named who is wanted in a call over this account: as a user of its domain, if the PBX knows him.

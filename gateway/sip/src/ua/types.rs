@@ -13,6 +13,7 @@ use super::keepalive::KeepAlive;
 use super::privacy::Privacy;
 use super::provisional::Provisional;
 use super::timer::SessionTimer;
+use super::tries::Tries;
 use crate::transaction::TransactionId;
 use crate::{Flow, Host, NameAddr};
 
@@ -155,6 +156,13 @@ pub enum Output {
         method: String,
         /// Where they came from; `None`: from more sources than are told apart.
         source: Option<IpAddr>,
+    },
+    /// REGISTERs with credentials that were not accepted, for [`remember_tries`](super::UserAgent::remember_tries) after a restart.
+    Tries {
+        /// Of which account.
+        id: AccountId,
+        /// All that count; none if the registrar has accepted the credentials.
+        tries: Tries,
     },
 }
 

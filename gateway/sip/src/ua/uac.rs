@@ -5,7 +5,7 @@ use gateway_core::{AccountId, Cause, Instant, LegId};
 use super::UserAgent;
 use super::account::Account;
 use super::agent::Use;
-use super::call::{Acks, Call, Dialing, EarlySession, NIL_SESSION, Phase};
+use super::call::{Ack, Acks, Call, Dialing, EarlySession, NIL_SESSION, Phase, ways};
 use super::dialog::Dialog;
 use super::headers::{ALLOW, SDP, reason};
 use super::hop::{Hop, Reached};
@@ -575,8 +575,18 @@ impl UserAgent {
         else {
             return;
         };
-        if let Some((ack, flow)) = invite.acks.get_mut(&tag) {
-            self.layer.send_ack(ack, *flow);
+        if let Some(ack) = invite.acks.get_mut(&tag) {
+            // it was not heard where it went
+            ack.ways.reverse();
+            let [way, other] = ack.ways;
+            self.layer.send_ack(&mut ack.request, way);
+            let dialog = self
+                .calls
+                .get_mut(&invite.leg)
+                .and_then(|call| call.dialog.as_mut());
+            if let Some(dialog) = dialog.filter(|dialog| way != other && dialog.remote_tag() == tag) {
+                dialog.follows = !dialog.follows;
+            }
             return;
         }
         let early = invite
@@ -595,12 +605,13 @@ impl UserAgent {
         let early_answer = early_answer.or_else(|| heard.map(|(_, sdp)| sdp));
         let Some(mut dialog) = dialog else {
             if current {
-                self.over(invite.leg, Cause::Refused, "200 OK without Contact");
+                self.over(invite.leg, Cause::Refused, "200 OK without To");
             }
             return;
         };
         let seq = invite.request.headers.cseq().map_or(1, |cseq| cseq.number);
-        let flow = self.direct_flow(invite.account.as_ref(), invite.flow, &dialog);
+        let ways = ways(invite.account.as_ref(), invite.flow, &dialog);
+        let [flow, _] = ways;
         let mut ack = dialog
             .ack(seq)
             .with(HeaderName::UserAgent, self.params.user_agent.as_str());
@@ -614,7 +625,7 @@ impl UserAgent {
             ack = ack.with(HeaderName::SessionId, call.session_header());
         }
         self.layer.send_ack(&mut ack, flow);
-        invite.acks.insert(tag.clone(), (ack, flow));
+        invite.acks.insert(tag.clone(), Ack { request: ack, ways });
         if !current {
             // A fork that lost, or our CANCEL came too late.
             let lost = self.calls.get(&invite.leg).map(|_| Cause::AnsweredElsewhere);
@@ -644,7 +655,7 @@ impl UserAgent {
         let withheld = is_told && privacy::wanted(&response.headers);
         call.identity = Some(who.clone());
         call.withheld = withheld;
-        call.flow = Some(flow);
+        call.flow = Some(if call.account.is_some() { invite.flow } else { flow });
         call.dialog = Some(dialog);
         call.dialing = None;
         call.phase = Phase::Confirmed;

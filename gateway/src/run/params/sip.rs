@@ -161,11 +161,12 @@ fn codecs(list: &[config::Codec]) -> Vec<sip::AudioCodec> {
         .collect()
 }
 
-const fn transport(transport: config::Transport) -> sip::Transport {
+const fn transport(transport: config::Transport) -> Option<sip::Transport> {
     match transport {
-        config::Transport::Tcp => sip::Transport::Tcp,
-        config::Transport::Tls => sip::Transport::Tls,
-        config::Transport::Udp => sip::Transport::Udp,
+        config::Transport::Auto => None,
+        config::Transport::Tcp => Some(sip::Transport::Tcp),
+        config::Transport::Tls => Some(sip::Transport::Tls),
+        config::Transport::Udp => Some(sip::Transport::Udp),
     }
 }
 

@@ -7,6 +7,7 @@ mod lockdowns;
 mod locks;
 mod places;
 mod quiets;
+mod tries;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub(crate) use lockdowns::{LOCKDOWNS, keep_lockdowns};
 pub(crate) use locks::keep_locks;
 pub(crate) use places::{PLACES, keep_place};
 pub(crate) use quiets::{keep_quiets, quiets};
+pub(crate) use tries::{Moment, keep_tries, tries};
 
 /// Command ids of the last moments: a repetition must not be acted on again.
 pub(crate) fn site(site: &mut Site, store: &Store, ttl: Duration, now: Instant, wall: Timestamp) {

@@ -196,8 +196,9 @@ fn front_end_a_press_rings_a_phone_nine_opens_and_the_stock_handset_keeps_workin
     });
 }
 
-/// What the program's own decoder makes of what the door's output did to the bus: low while it is active.
-fn decoded(front_end: &FrontEnd, profile: &str) -> anyhow::Result<Vec<String>> {
+/// What the program's own decoder makes of what the door's output did to the bus: low while it is active. Of each frame this value:
+/// `what` it means, or the `frame` itself.
+fn decoded(front_end: &FrontEnd, profile: &str, value: &str) -> anyhow::Result<Vec<String>> {
     let changes = front_end.changes();
     let pulses: Vec<(bool, u64)> = changes
         .iter()
@@ -212,12 +213,12 @@ fn decoded(front_end: &FrontEnd, profile: &str) -> anyhow::Result<Vec<String>> {
     let said = Command::new(program())
         .args(["decode", "panel", "--json", "--profile", profile, &edges])
         .output()?;
-    let said: serde_json::Value = serde_json::from_slice(&said.stdout)?;
+    let said: Value = serde_json::from_slice(&said.stdout)?;
     let frames = said["frames"].as_array().context("frames")?;
     ensure!(said["noise"].as_array().is_some_and(Vec::is_empty), "{said}");
     Ok(frames
         .iter()
-        .filter_map(|f| f["what"].as_str().map(str::to_owned))
+        .filter_map(|f| f[value].as_str().map(str::to_owned))
         .collect())
 }
 
@@ -263,12 +264,67 @@ fn front_end_frames_of_a_bus_ring_their_own_handset_only_and_nine_opens_by_a_fra
             let sent = front_end.changes();
             Ok((sent.iter().filter(|(what, _)| what == "door 0 off").count() == 18).then_some(()))
         })?;
-        let opened = decoded(&front_end, "tcs-bus")?;
+        let opened = decoded(&front_end, "tcs-bus", "what")?;
         ensure!(opened == ["open, address 798906, station 0"], "{opened:?}");
         phone.hang_up()?;
         front_end.does(0, "output 0 off")?;
         gateway.verify()
     });
+}
+
+/// Two buses whose telegram that opens differs from house to house: it is recorded, and stands in a profile of the line's own.
+#[test]
+fn front_end_telegrams_of_scs_and_of_welcome_ring_one_handset_and_nine_sends_the_recorded_one() {
+    for (profile, text, door, sent) in [
+        (
+            "scs",
+            include_str!("../../../../config/panels/scs.toml"),
+            "96 @@ 6f a4",
+            "96036fa4",
+        ),
+        (
+            "busch-welcome",
+            include_str!("../../../../config/panels/busch-welcome.toml"),
+            "03 0d 40 01 10 @@ ca fe 07",
+            "030d40011003cafe07",
+        ),
+    ] {
+        run(|rig| {
+            let mut front_end = FrontEnd::start(rig, profile)?;
+            let mut phone = Phone::start(rig, PhoneParams::direct(0, "101"))?;
+            let line = format!(
+                "bus-address = 3\nown-profile = '''\n{text}\n[door]\nby = \"frame\"\nframe = \"hex {door}\"\n\
+                 presses = 2\npause-ms = 200\noff-hook-ms = 0\nquiet-ms = 100\nhold-ms = 0\n'''"
+            );
+            let gateway = Gateway::start(rig, &site(rig, &phone, &line, ""))?;
+            until(secs(10), "the line to be online", || {
+                Ok(gateway.log().contains("a front end is online").then_some(()))
+            })?;
+
+            // another handset is called first: had it rung, that would be the ring that the phone hears
+            let seq = gateway.last_seq();
+            front_end.play("ring 4")?;
+            front_end.play("ring 3")?;
+            phone.hears("CALL_INCOMING", secs(10))?;
+            gateway.event(seq, "panel.ring", secs(5), |_| true)?;
+            phone.answer()?;
+            phone.hears("CALL_ESTABLISHED", secs(10))?;
+            ensure!(front_end.changes().iter().all(|(what, _)| what != "door 0 on"));
+
+            phone.press('9')?;
+            gateway.event(seq, "door.granted", secs(5), |e| e["source"] == "house")?;
+            until(secs(10), "the telegram twice", || {
+                let frames = decoded(&front_end, profile, "frame").unwrap_or_default();
+                Ok((frames.len() >= 2).then_some(()))
+            })?;
+            let opened = decoded(&front_end, profile, "frame")?;
+            ensure!(opened == [sent, sent], "{opened:?}");
+            let rings = gateway.events()?.into_iter().filter(|e| e["kind"] == "panel.ring");
+            ensure!(rings.count() == 1, "one handset rang");
+            phone.hang_up()?;
+            gateway.verify()
+        });
+    }
 }
 
 /// Cards that are sent to a controller, and their bits by the layouts that their makers published: H10301, H10306, H10302;

@@ -1,6 +1,6 @@
 //! One user agent, and a peer whose every message the test writes.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 
 use crate::ua::{
     CallOutput, Hop, KeepAlive, MessageOutput, OutgoingCall, Output, Privacy, Provisional, Reached,
-    SessionTimer, TrustId, UaAccount, UaParams, UserAgent,
+    SessionTimer, Tries, TrustId, UaAccount, UaParams, UserAgent,
 };
 use crate::{
     Datagram, Flow, FlowId, HeaderName, Host, Limits, Message, Method, Request, Response, Transport,
@@ -79,6 +79,8 @@ pub(super) struct Bench {
     pub(super) calls: VecDeque<(LegId, CallOutput)>,
     pub(super) accounts: VecDeque<(AccountState, Option<AccountEvent>)>,
     pub(super) closed: Vec<Flow>,
+    /// The transport that DNS names for whoever asks.
+    pub(super) dns: Transport,
     /// Of the calls it makes.
     pub(super) manner: Manner,
     pub(super) messages: VecDeque<MessageOutput>,
@@ -93,6 +95,8 @@ pub(super) struct Bench {
     /// What every hop's name stands for, best first; none: its own address.
     pub(super) servers: Vec<SocketAddr>,
     pub(super) strangers: u64,
+    /// What is to be kept for another start.
+    pub(super) tries: BTreeMap<AccountId, Tries>,
     pub(super) ua: UserAgent,
     /// The system has no route.
     pub(super) unsendable: bool,
@@ -104,11 +108,20 @@ impl Bench {
     }
 
     pub(super) fn with(params: UaParams, accounts: Vec<UaAccount>) -> Self {
-        let ua = UserAgent::new(params.clone(), StdRng::seed_from_u64(1));
-        let mut bench = Self {
+        let mut bench = Self::begin(params.clone());
+        bench.ua.configure(bench.now, params, accounts);
+        bench.settle();
+        bench
+    }
+
+    /// Before there are accounts.
+    pub(super) fn begin(params: UaParams) -> Self {
+        let ua = UserAgent::new(params, StdRng::seed_from_u64(1));
+        Self {
             calls: VecDeque::new(),
             accounts: VecDeque::new(),
             closed: Vec::new(),
+            dns: Transport::Udp,
             manner: Manner::default(),
             messages: VecDeque::new(),
             next_conn: 1,
@@ -119,12 +132,10 @@ impl Bench {
             sent: VecDeque::new(),
             servers: Vec::new(),
             strangers: 0,
+            tries: BTreeMap::new(),
             ua,
             unsendable: false,
-        };
-        bench.ua.configure(bench.now, params, accounts);
-        bench.settle();
-        bench
+        }
     }
 
     /// A trunk with other settings.
@@ -161,7 +172,7 @@ impl Bench {
                 Output::Call { leg, what } => self.calls.push_back((leg, what)),
                 Output::Close { flow } => self.closed.push(flow),
                 Output::Connect { attempt, hop } => {
-                    let result = if self.refuse == Some(hop.transport) {
+                    let result = if self.refuse.is_some() && self.refuse == hop.transport {
                         Err("refused".to_owned())
                     } else {
                         Ok(self.reached(&hop, attempt))
@@ -182,18 +193,23 @@ impl Bench {
                 Output::Message(message) => self.messages.push_back(message),
                 Output::NotPublished { why, .. } => self.not_published.push(why),
                 Output::Stranger { count, .. } => self.strangers += count,
+                Output::Tries { id, tries } => {
+                    self.tries.insert(id, tries);
+                }
             }
         }
     }
 
     fn reached(&mut self, hop: &Hop, attempt: usize) -> Reached {
-        let ip = hop.host.parse().expect("tests use addresses");
+        // names stand for the PBX
+        let ip = hop.host.parse().unwrap_or(addr(PBX).ip());
         let mut servers = self.servers.clone();
         if servers.is_empty() {
             servers.push(SocketAddr::new(ip, hop.port.unwrap_or(5060)));
         }
         let remote = servers[attempt % servers.len()];
-        let (id, local) = if hop.transport == Transport::Udp {
+        let transport = hop.transport.unwrap_or(self.dns);
+        let (id, local) = if transport == Transport::Udp {
             (FlowId(0), addr(US))
         } else {
             self.next_conn += 1;
@@ -202,7 +218,7 @@ impl Bench {
         Reached {
             flow: Flow {
                 id,
-                transport: hop.transport,
+                transport,
                 local,
                 remote,
             },

@@ -60,6 +60,82 @@ fn an_answer_is_acknowledged_and_told_with_the_asserted_party() {
     assert!(bench.ua.is_idle());
 }
 
+/// RFC 3261 §12.2.1.1: requests inside a call go where route or Contact lead, and so past a proxy that does not stay on the way; but
+/// a PBX may write an address that only it can reach.
+#[test]
+fn requests_inside_a_call_go_where_the_answer_leads_and_else_where_the_pbx_was_reached() {
+    let contact = "<sip:1000@10.0.0.9:5062>";
+    for (headers, leads) in [
+        (vec![(HeaderName::Contact, contact)], "10.0.0.9:5062"),
+        (
+            vec![
+                (HeaderName::Contact, contact),
+                (HeaderName::RecordRoute, "<sip:10.0.0.7;lr>"),
+            ],
+            "10.0.0.7:5060",
+        ),
+        (
+            vec![(HeaderName::Contact, "<sip:1000@phone.example>")],
+            "10.0.0.2:5060",
+        ),
+        (vec![], "10.0.0.2:5060"),
+    ] {
+        for repeats in 0..3 {
+            let mut bench = Bench::trunk();
+            let (flow, invite) = bench.dial("1000");
+            let mut ok = Response::to(&invite, 200)
+                .with_to_tag("r")
+                .with_body("application/sdp", SDP);
+            for (name, value) in &headers {
+                ok = ok.with(name.clone(), *value);
+            }
+            let (stated, reached) = (addr(leads), flow.remote);
+            let mut expected = stated;
+            for heard in 0..=repeats {
+                bench.reply_with(flow, ok.clone());
+                let (way, ack) = bench.request();
+                assert_eq!((way.remote, ack.method), (expected, Method::ACK), "{leads}");
+                if heard < repeats {
+                    expected = if expected == stated { reached } else { stated };
+                }
+            }
+            // what was learnt by the ACK holds for what follows
+            bench.end(LegId(1), Cause::Released);
+            let (way, bye) = bench.request();
+            assert_eq!((way.remote, bye.method), (expected, Method::BYE), "{leads}");
+        }
+    }
+}
+
+#[test]
+fn a_phone_past_a_proxy_that_left_hangs_up_from_where_its_contact_is() {
+    let mut bench = Bench::trunk();
+    let (flow, invite) = bench.dial("1000");
+    let ok = Response::to(&invite, 200)
+        .with_to_tag("r")
+        .with(HeaderName::Contact, "<sip:1000@10.0.0.9:5062>")
+        .with_body("application/sdp", SDP);
+    bench.reply_with(flow, ok);
+    bench.request_of(Method::ACK);
+    bench.call_event();
+    let (from, call_id) = (
+        invite.headers.from_addr().expect("ours"),
+        invite.headers.call_id().expect("ours"),
+    );
+    let bye = |of: &str| {
+        format!(
+            "BYE sip:503@10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {of};branch=z9hG4bK{call_id}{of}\r\nFrom: <sip:1000@pbx.example>;tag=r\r\nTo: \
+             {from}\r\nCall-ID: {call_id}\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n"
+        )
+    };
+    let stranger = flow.towards(addr("10.0.0.8:5062"));
+    bench.receive(stranger, bye("10.0.0.8:5062").as_bytes());
+    bench.no_call_event();
+    let phone = flow.towards(addr("10.0.0.9:5062"));
+    bench.receive(phone, bye("10.0.0.9:5062").as_bytes());
+    assert!(matches!(bench.call_event(), CallOutput::Ended { .. }));
+}
+
 #[test]
 fn final_answers_tell_the_plan_why() {
     for (code, cause) in [

@@ -71,7 +71,8 @@ impl Pair {
                     | Output::Close { .. }
                     | Output::Message(_)
                     | Output::NotPublished { .. }
-                    | Output::Stranger { .. } => {}
+                    | Output::Stranger { .. }
+                    | Output::Tries { .. } => {}
                 }
             }
         }

@@ -46,6 +46,30 @@ fn registered(transport: Transport) -> (Bench, Flow, Request) {
 }
 
 #[test]
+fn a_registrar_that_grants_no_time_or_next_to_none_is_not_asked_all_the_time() {
+    for (granted, most) in [(0, 20), (1, 125), (2, 125)] {
+        let mut bench = Bench::new(vec![account(Transport::Udp, true)]);
+        let mut asked = 0;
+        for _ in 0..600 {
+            while let Some((flow, message)) = bench.sent.pop_front() {
+                if let crate::Message::Request(request) = message {
+                    asked += 1;
+                    grant(&mut bench, flow, &request, granted);
+                }
+            }
+            bench.pass(secs(1));
+        }
+        assert!((2..=most).contains(&asked), "{granted}: {asked}");
+        let failed = bench.accounts.iter().any(|(state, event)| {
+            let told =
+                matches!(event, Some(AccountEvent::Failed { detail, .. }) if detail.contains("for no time"));
+            *state == AccountState::Failed && told
+        });
+        assert_eq!(failed, granted == 0);
+    }
+}
+
+#[test]
 fn who_is_far_is_told_at_once_that_others_see_us_elsewhere() {
     let (mut bench, flow, before) = registered(Transport::Udp);
     bench.ua.moved(bench.now, |_| false);
@@ -193,10 +217,119 @@ fn a_wrong_password_is_tried_four_times_in_ten_minutes() {
     assert!(failures >= 4);
 }
 
+/// Answers everything with a challenge for so long, and counts what came with credentials.
+fn challenged_for(bench: &mut Bench, seconds: u64) -> u32 {
+    let mut with_credentials = 0;
+    for _ in 0..seconds {
+        while let Some((flow, message)) = bench.sent.pop_front() {
+            if let crate::Message::Request(request) = message {
+                with_credentials += u32::from(request.headers.get(&HeaderName::Authorization).is_some());
+                challenge(bench, flow, &request);
+            }
+        }
+        bench.pass(secs(1));
+    }
+    with_credentials
+}
+
 #[test]
-fn a_registrar_that_calls_every_nonce_stale_is_believed_three_times_in_ten_minutes() {
+fn a_wrong_password_is_tried_four_times_whatever_starts_anew_and_another_one_at_once() {
+    let mut bench = Bench::new(vec![account(Transport::Udp, true)]);
+    assert_eq!(challenged_for(&mut bench, 10), 3);
+    // other settings
+    let mut other = account(Transport::Udp, true);
+    other.display = "Gate".into();
+    bench.ua.configure(bench.now, params(), vec![other.clone()]);
+    bench.settle();
+    assert_eq!(challenged_for(&mut bench, 20), 1);
+    bench.ua.configure(bench.now, params(), Vec::new());
+    bench.settle();
+    bench.sent.clear();
+    bench.ua.configure(bench.now, params(), vec![other.clone()]);
+    bench.settle();
+    assert_eq!(challenged_for(&mut bench, 20), 0);
+
+    // another start: what was told is handed in
+    let mut again = Bench::begin(params());
+    again.now = bench.now;
+    again.ua.remember_tries(bench.tries.clone());
+    again.ua.configure(again.now, params(), vec![other.clone()]);
+    again.settle();
+    again.nothing_sent();
+    let (_, event) = again.accounts.pop_front().expect("told");
+    let Some(AccountEvent::Failed { detail, retry_s }) = event else {
+        panic!("not told");
+    };
+    assert!(detail.contains("four times within ten minutes"), "{detail}");
+    assert!((530..=550).contains(&retry_s), "{retry_s}");
+    assert_eq!(challenged_for(&mut again, 540), 0);
+    assert!((1..=4).contains(&challenged_for(&mut again, 60)));
+
+    let mut mended = Bench::begin(params());
+    mended.now = bench.now;
+    mended.ua.remember_tries(bench.tries.clone());
+    other.password = gateway_core::Secret::new("right");
+    mended.ua.configure(mended.now, params(), vec![other]);
+    mended.settle();
+    assert_eq!(challenged_for(&mut mended, 1), 1);
+}
+
+#[test]
+fn tries_end_with_a_registration_and_none_is_told_where_all_goes_well() {
+    let mut bench = Bench::new(vec![account(Transport::Udp, true)]);
+    let (flow, request) = bench.request();
+    challenge(&mut bench, flow, &request);
+    let (flow, request) = bench.request();
+    challenge(&mut bench, flow, &request);
+    assert_eq!(bench.tries[&pbx()].until().count(), 1);
+    bench.pass(secs(3));
+    let (flow, request) = bench.request();
+    // and its repetitions
+    bench.sent.clear();
+    challenge(&mut bench, flow, &request);
+    let (flow, request) = bench.request();
+    bench.reply(flow, &request, 200);
+    assert!(bench.tries[&pbx()].is_over(bench.now));
+    bench.tries.clear();
+    bench.pass(secs(241));
+    let (flow, request) = bench.request();
+    assert!(request.headers.get(&HeaderName::Authorization).is_some());
+    bench.reply(flow, &request, 200);
+    assert!(bench.tries.is_empty(), "each refresh would be written down");
+}
+
+#[test]
+fn a_registrar_that_was_away_is_not_taken_for_one_that_refuses() {
+    let mut bench = Bench::new(vec![account(Transport::Udp, true)]);
+    let (flow, request) = bench.request();
+    challenge(&mut bench, flow, &request);
+    let (flow, request) = bench.request();
+    bench.reply(flow, &request, 200);
+    // nobody answers for an hour, then it knows nothing of its nonce
+    bench.pass(secs(3600));
+    bench.sent.clear();
+    bench.accounts.clear();
+    let before = bench.now;
+    while bench.sent.is_empty() {
+        bench.pass(secs(1));
+    }
+    let (flow, request) = bench.request();
+    assert!(request.headers.get(&HeaderName::Authorization).is_none());
+    challenge(&mut bench, flow, &request);
+    let (flow, request) = bench.request();
+    assert!(request.headers.get(&HeaderName::Authorization).is_some());
+    bench.reply(flow, &request, 200);
+    assert!(bench.now.since(before) < secs(125));
+    assert!(matches!(
+        bench.accounts.pop_back(),
+        Some((AccountState::Registered, Some(AccountEvent::Registered { .. })))
+    ));
+}
+
+#[test]
+fn a_registrar_that_calls_every_nonce_stale_gets_credentials_four_times_in_ten_minutes() {
     // it gives another nonce each time, or says so of the same one
-    for (new, most) in [(true, 7), (false, 4)] {
+    for new in [true, false] {
         let mut bench = Bench::new(vec![account(Transport::Udp, true)]);
         bench.accounts.clear();
         let (mut nonce, mut with_credentials) = (0, 0);
@@ -210,7 +343,7 @@ fn a_registrar_that_calls_every_nonce_stale_is_believed_three_times_in_ten_minut
             }
             bench.pass(secs(1));
         }
-        assert_eq!(with_credentials, most);
+        assert_eq!(with_credentials, 4);
         let mut waits = Vec::new();
         while let Some((_, event)) = bench.accounts.pop_front() {
             if let Some(AccountEvent::Failed { detail, retry_s }) = event {
@@ -219,8 +352,8 @@ fn a_registrar_that_calls_every_nonce_stale_is_believed_three_times_in_ten_minut
                 waits.push(retry_s);
             }
         }
-        // 2 s and then twice as long each time, and in the end what is left of the ten minutes
-        assert!(waits.len() == 4 && waits[0] <= 2 && waits[3] > 500, "{waits:?}");
+        // in the end what is left of the ten minutes
+        assert!(waits.last().is_some_and(|wait| *wait > 500), "{waits:?}");
     }
 }
 
@@ -553,4 +686,33 @@ fn the_answer_to_an_earlier_register_does_not_end_a_deregistration() {
     assert!(removes(&again));
     grant(&mut bench, flow, &again, 0);
     assert!(bench.ua.is_idle());
+}
+
+/// An account whose transport DNS chooses.
+fn automatic() -> crate::ua::UaAccount {
+    let mut account = account(Transport::Udp, true);
+    let host = crate::Host::parse("pbx.example").expect("a host");
+    account.hop = crate::ua::Hop::new(&host, None, None, crate::ua::TrustId(0));
+    account
+}
+
+#[test]
+fn an_account_uses_the_transport_that_dns_names_and_trusts_nothing_worse() {
+    for (dns, datagrams) in [(Transport::Udp, 200), (Transport::Tls, 403)] {
+        let mut bench = Bench::begin(params());
+        bench.dns = dns;
+        bench.ua.configure(bench.now, params(), vec![automatic()]);
+        bench.settle();
+        let (flow, request) = bench.request();
+        assert_eq!(flow.transport, dns);
+        let via = request.headers.text(&HeaderName::Via).expect("ours").into_owned();
+        assert!(via.starts_with(&format!("SIP/2.0/{}", dns.as_via())), "{via}");
+        bench.reply(flow, &request, 200);
+        // whoever writes the PBX's address into a datagram is not the PBX where that has TLS
+        bench.ask(
+            "OPTIONS sip:503@10.0.0.1 SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.2;branch=z9hG4bKo\nFrom: <sip:pbx@10.0.0.2>;tag=1\n\
+             To: <sip:503@10.0.0.1>\nCall-ID: o\nCSeq: 1 OPTIONS\n\n",
+        );
+        assert_eq!(bench.response().code(), datagrams, "{dns}");
+    }
 }

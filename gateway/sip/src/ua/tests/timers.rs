@@ -450,3 +450,91 @@ fn nobody_but_the_pbx_of_the_call_gives_the_right_to_open_to_another_party() {
         );
     }
 }
+
+/// An answered call over many proxies, whose every request is too long for UDP.
+fn over_many_proxies(bench: &mut Bench, allow: &str) -> Flow {
+    let (flow, invite) = bench.dial("1000");
+    let mut response = Response::to(&invite, 200)
+        .with_to_tag("remote")
+        .with(HeaderName::Contact, "<sip:1000@10.0.0.2:5060>")
+        .with(HeaderName::Allow, allow)
+        .with(HeaderName::SessionExpires, "120;refresher=uac")
+        .with_body("application/sdp", SDP);
+    for n in 0..12 {
+        let route = format!("<sip:edge{n}.pbx.example;lr;of={}>", "x".repeat(90));
+        response.headers.push(HeaderName::RecordRoute, route);
+    }
+    bench.reply_with(flow, response);
+    bench.request_of(Method::ACK);
+    assert!(matches!(bench.call_event(), CallOutput::Answered { .. }));
+    flow
+}
+
+#[test]
+fn long_requests_inside_a_call_go_over_tcp_and_over_udp_where_that_is_refused() {
+    for refuse in [None, Some(Transport::Tcp)] {
+        let used = refuse.map_or(Transport::Tcp, |_| Transport::Udp);
+        let mut bench = Bench::trunk();
+        bench.refuse = refuse;
+        let on = over_many_proxies(&mut bench, "INVITE, ACK, BYE, UPDATE, INFO");
+        bench.pass(secs(60));
+        let (flow, update) = bench.request();
+        assert_eq!(update.method, Method::UPDATE);
+        assert_eq!((flow.transport, flow.remote), (used, on.remote));
+        let via = update.headers.text(&HeaderName::Via).expect("ours").into_owned();
+        assert!(via.starts_with(&format!("SIP/2.0/{}", used.as_via())), "{via}");
+        bench.nothing_sent();
+        let ok = Response::to(&update, 200).with(HeaderName::SessionExpires, "120;refresher=uac");
+        bench.reply_with(flow, ok);
+        bench.ua.press(bench.now, OURS, '5');
+        bench.settle();
+        let (flow, info) = bench.request();
+        assert_eq!((flow.transport, info.method.clone()), (used, Method::INFO));
+        bench.reply(flow, &info, 200);
+        assert_eq!(bench.call_event(), CallOutput::Pressed { taken: true });
+        bench.no_call_event();
+    }
+}
+
+#[test]
+fn a_long_re_invite_goes_over_tcp_with_its_ack_and_over_udp_where_that_is_refused() {
+    let long = SDP.repeat(200);
+    for refuse in [None, Some(Transport::Tcp)] {
+        let used = refuse.map_or(Transport::Tcp, |_| Transport::Udp);
+        let (mut bench, _) = answered(&[(HeaderName::SessionExpires, "120;refresher=uac")]);
+        bench.refuse = refuse;
+        bench.pass(secs(60));
+        assert_eq!(bench.call_event(), CallOutput::RefreshOfferWanted);
+        bench.ua.give_refresh_offer(bench.now, OURS, long.clone().into());
+        bench.settle();
+        let (flow, invite) = bench.request();
+        assert_eq!((flow.transport, invite.method.clone()), (used, Method::INVITE));
+        let ok = Response::to(&invite, 200)
+            .with(HeaderName::SessionExpires, "120;refresher=uac")
+            .with(HeaderName::Contact, "<sip:1000@10.0.0.2:5060>")
+            .with_body("application/sdp", SDP);
+        bench.reply_with(flow, ok);
+        let (back, ack) = bench.request();
+        assert_eq!((back, ack.method), (flow, Method::ACK));
+        assert!(matches!(bench.call_event(), CallOutput::ReofferAnswered { .. }));
+        // what is short goes where the call goes
+        bench.end(OURS, Cause::Released);
+        let (flow, bye) = bench.request();
+        assert_eq!((flow.transport, bye.method), (Transport::Udp, Method::BYE));
+    }
+}
+
+#[test]
+fn a_connection_that_is_taken_and_dropped_costs_a_long_refresh_two_seconds_and_no_call() {
+    let mut bench = Bench::trunk();
+    over_many_proxies(&mut bench, "INVITE, ACK, BYE, UPDATE");
+    bench.pass(secs(60));
+    let (tcp, _) = bench.request();
+    assert_eq!(tcp.transport, Transport::Tcp);
+    bench.ua.handle_closed(bench.now, tcp, "reset");
+    bench.settle();
+    bench.pass(secs(2));
+    let (flow, update) = bench.request();
+    assert_eq!((flow.transport, update.method), (Transport::Udp, Method::UPDATE));
+    bench.no_call_event();
+}

@@ -118,3 +118,38 @@ fn after_any_number_of_deaths_asterisk_has_one_contact_over_tcp_and_calls_it() {
         Ok(())
     });
 }
+
+/// PBXs ban the address of whoever tries passwords: each life of the gateway began the count anew.
+#[test]
+fn a_wrong_password_is_tried_four_times_whatever_is_killed_and_the_right_one_at_once() {
+    run(|rig| {
+        let pbx = Asterisk::start(rig, PbxParams::default())?;
+        let site = Site {
+            account: Some(Account::default()),
+            targets: vec!["101".into()],
+            ..Site::default()
+        };
+        let right = site.text(rig);
+        let wrong = right.replace("secret-200", "not-that-one");
+        ensure!(right != wrong, "no password in {right}");
+        let mut gateway = Gateway::start(rig, &wrong)?;
+        let tries = |log: &str| log.matches("Authorization: Digest username=\"200\"").count();
+        gateway.event(0, "account.failed", secs(10), |_| true)?;
+        for _ in 0..6 {
+            let before = gateway.last_seq();
+            gateway.process().kill();
+            gateway.again(rig)?;
+            gateway.event(before, "account.failed", secs(20), |_| true)?;
+        }
+        let log = pbx.log();
+        ensure!(tries(&log) == 4, "{} tries: {log}", tries(&log));
+        let told = gateway.log();
+        ensure!(told.contains("four times within ten minutes"), "{told}");
+        let before = gateway.last_seq();
+        gateway.process().kill();
+        gateway.again_with(rig, &right)?;
+        gateway.event(before, "account.registered", secs(10), |_| true)?;
+        pbx.registered("200", secs(5))?;
+        gateway.stop()
+    });
+}

@@ -872,7 +872,7 @@ impl Site {
             self.record(now, Event::Panel(panel, event), Some(ring), simulated);
         }
         if self.lines.get(&line).is_some_and(|unit| unit.ring == Some(ring)) {
-            self.hush(now, &line, "the call ended");
+            self.hush_talk(now, &line, "the call ended");
         }
         if let Some(unit) = self.lines.get_mut(&line).filter(|u| u.ring == Some(ring)) {
             unit.ring = None;

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use gateway_access::{CallerPattern, GrantParts};
 use gateway_core::{
-    ANONYMOUS, Cause, Command, CommandEvent, CommandId, CommandRequest, DigitVia, DoorEvent, Edge, Envelope,
-    Event, Factor, Given, InputId, Instant, LegCommand, LegEvent, LegId, Origin, Peer, Record, Secret,
-    Signal, SignalKind, Subject, Timestamp,
+    ANONYMOUS, AnnounceTo, Cause, Command, CommandEvent, CommandId, CommandRequest, DigitVia, DoorEvent,
+    Edge, Envelope, Event, Factor, Given, InputId, Instant, LegCommand, LegEvent, LegId, Origin, Peer,
+    Record, Secret, Signal, SignalKind, Subject, Timestamp,
 };
 use gateway_site::rules::{Action, Conditions, Rule, Trigger};
 use gateway_site::{
@@ -746,6 +746,11 @@ impl World<'_> {
             23 | 24 => Command::Call {
                 button: Some(id("bell")),
                 panel: id(if what == 23 { "main" } else { "toys" }),
+            },
+            25 | 26 => Command::Announce {
+                announcement: id("lift"),
+                panel: id(if what == 25 { "main" } else { "toys" }),
+                to: AnnounceTo::Both,
             },
             _ => {
                 let calls = self.site.view().calls;

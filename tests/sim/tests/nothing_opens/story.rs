@@ -205,7 +205,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         2 => (0..2_usize, line_signal()).prop_map(|(line, signal)| Step::Line { line, signal }),
     ];
     let command = (
-        prop_oneof![6 => 0..6_usize, 1 => 6..18_usize, 2 => 18..25_usize],
+        prop_oneof![6 => 0..6_usize, 1 => 6..18_usize, 2 => 18..27_usize],
         0..12_u8,
         prop::option::weighted(0.9, prop_oneof![3 => Just(0_i64), 1 => -15_000..15_000_i64]),
         prop::bool::weighted(0.1),

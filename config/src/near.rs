@@ -49,6 +49,12 @@ fn files(config: &mut Config) -> Vec<Option<&mut PathBuf>> {
             .values_mut()
             .map(|panel| panel.greeting_file.as_mut()),
     );
+    files.extend(
+        config
+            .announcements
+            .values_mut()
+            .map(|announcement| Some(&mut announcement.file)),
+    );
     if let Some(recordings) = &mut config.recordings {
         files.push(Some(&mut recordings.announcement_file));
     }

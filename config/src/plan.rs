@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use gateway_core::{
-    AccountId, AlarmId, AreaId, ChannelId, ControllerId, CredentialId, DoorGroupId, DoorId, FormatId,
-    GroupId, HolidaysId, InputId, LineId, ListId, OutputId, PanelId, ReaderId, RelayId, RuleId, ScheduleId,
+    AccountId, AlarmId, AnnouncementId, AreaId, ChannelId, ControllerId, CredentialId, DoorGroupId, DoorId,
+    FormatId, GroupId, HolidaysId, InputId, LineId, ListId, OutputId, PanelId, ReaderId, RelayId, RuleId,
+    ScheduleId,
 };
 
 use crate::describe::Apply;
@@ -19,6 +20,8 @@ pub enum Component {
     Account(AccountId),
     /// Name and hellos on the network.
     Announce,
+    /// An announcement.
+    Announcement(AnnouncementId),
     /// An area.
     Area(AreaId),
     /// An alarm.
@@ -90,6 +93,7 @@ impl fmt::Display for Component {
         match self {
             Self::Account(id) => write!(f, "accounts.{id}"),
             Self::Announce => f.write_str("announce"),
+            Self::Announcement(id) => write!(f, "announcements.{id}"),
             Self::Alarm(id) => write!(f, "alarms.{id}"),
             Self::Area(id) => write!(f, "areas.{id}"),
             Self::Card(id) => write!(f, "cards.{id}"),
@@ -265,6 +269,12 @@ pub fn plan(old: &Config, new: &Config) -> Plan {
     each(&mut steps, &old.accounts, &new.accounts, Component::Account);
     each(&mut steps, &old.lists, &new.lists, Component::List);
     each(&mut steps, &old.panels, &new.panels, Component::Panel);
+    each(
+        &mut steps,
+        &old.announcements,
+        &new.announcements,
+        Component::Announcement,
+    );
     each(&mut steps, &old.doors, &new.doors, Component::Door);
     each(
         &mut steps,
@@ -367,6 +377,7 @@ fn compare<T: Record + PartialEq>(component: Component, old: Option<&T>, new: Op
 const fn appearing(component: &Component) -> Effect {
     match component {
         Component::Alarm(_)
+        | Component::Announcement(_)
         | Component::Area(_)
         | Component::Card(_)
         | Component::Code(_)
@@ -408,6 +419,7 @@ const fn ends(component: &Component) -> &'static str {
     match component {
         Component::Account(_) => "its calls end and it is unregistered",
         Component::Alarm(_) => "it is over, and nobody is called for it",
+        Component::Announcement(_) => "no command has it heard from here on",
         Component::Area(_) => "nobody is refused for being in it already",
         Component::Announce => "neighbours forget the gateway",
         Component::Card(_) | Component::Code(_) => "it opens nothing from here on",
@@ -488,6 +500,7 @@ fn spread(plan: &mut Plan, old: &Config, new: &Config) {
                 line(new).or_else(|| line(old)).map(Component::Line)
             }
             Component::Announce
+            | Component::Announcement(_)
             | Component::Alarm(_)
             | Component::Area(_)
             | Component::Card(_)

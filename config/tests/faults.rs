@@ -100,4 +100,12 @@ fn too_many_entries_hide_no_other_fault() {
     assert!(found.contains("cards: has 2002 entries"), "{found}");
     assert!(found.contains("doors.front.strike-ms"), "{found}");
     assert_eq!(found.matches("site.toml:").count(), 2, "{found}");
+    // what is something to press at each panel is few
+    let mut text = fs::read_to_string(folder().join("../good.toml")).expect("readable");
+    for n in 0..65 {
+        text += &format!("[announcements.a{n}]\nname = \"A\"\nfile = \"a.wav\"\n");
+    }
+    let found = printed(&text);
+    assert!(found.contains("announcements: has 65 entries"), "{found}");
+    assert_eq!(found.matches("site.toml:").count(), 1, "{found}");
 }

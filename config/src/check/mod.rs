@@ -1,6 +1,7 @@
 //! What keys say together: resources claimed twice, doors that could open by accident, calls that cannot work.
 
 mod alarms;
+mod announcements;
 mod apart;
 mod areas;
 mod arrivals;
@@ -70,6 +71,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     apart::check(&mut check);
     areas::check(&mut check);
     alarms::check(&mut check);
+    announcements::check(&mut check);
     doors::check(&mut check);
     door_groups::check(&mut check);
     arrivals::check(&mut check);

@@ -9,9 +9,7 @@ use gateway_rules::{Layout, circles, may_open_on};
 
 use super::Check;
 use crate::fault::FaultKind;
-use crate::model::{
-    Config, LineDriver, RelayFunction, Rule, RuleCard, RuleDo, RuleOutput, RulePrompt, RuleState,
-};
+use crate::model::{Config, RelayFunction, Rule, RuleCard, RuleDo, RuleOutput, RulePrompt, RuleState};
 use crate::value::{ButtonMode, CallIn, EventName, PromptTo, SetWord};
 
 /// Families of events that are about nothing in particular.
@@ -377,12 +375,7 @@ fn says(check: &mut Check<'_>, at: &str, prompt: &RulePrompt) {
     let Some((id, found)) = check.config.lines.get_key_value(&prompt.line) else {
         return;
     };
-    let deaf = match found.driver {
-        LineDriver::Contact(_) => Some("has buttons only"),
-        LineDriver::FrontEnd(_) => Some("is on a front end, which carries no speech"),
-        LineDriver::Virtual(_) => None,
-    };
-    if let Some(why) = deaf {
+    if let Some(why) = found.silent() {
         let text = format!("line {:?} {why}: nobody hears anything there", id.as_str());
         let hint = "allowed: a line with audio";
         check.fault(FaultKind::Conflict, &line, &[], text, hint);

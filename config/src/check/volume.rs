@@ -4,7 +4,6 @@ use gateway_access::When;
 
 use super::Check;
 use crate::fault::FaultKind;
-use crate::model::LineDriver;
 
 /// Keys of a line that are about its sound.
 const KEYS: [&str; 5] = [
@@ -18,12 +17,7 @@ const KEYS: [&str; 5] = [
 pub(super) fn check(check: &mut Check<'_>) {
     for (id, line) in &check.config.lines {
         let at = |key: &str| format!("lines.{id}.{key}");
-        let silent = match line.driver {
-            LineDriver::Contact(_) => Some("has buttons only"),
-            LineDriver::FrontEnd(_) => Some("is on a front end, which carries no speech"),
-            LineDriver::Virtual(_) => None,
-        };
-        if let Some(why) = silent {
+        if let Some(why) = line.silent() {
             if let Some(key) = KEYS.iter().find(|key| check.is_written(&at(key))) {
                 let text = format!("has no meaning: the line {why}");
                 check.fault(FaultKind::Conflict, &at(key), &[], text, "remove it");

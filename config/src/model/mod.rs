@@ -3,6 +3,7 @@
 mod access;
 mod alarms;
 mod announce;
+mod announcements;
 mod areas;
 mod boards;
 mod calls;
@@ -37,13 +38,15 @@ mod wiegand;
 use std::collections::BTreeMap;
 
 use gateway_core::{
-    AccountId, AlarmId, AreaId, ChannelId, ControllerId, CredentialId, DoorGroupId, DoorId, FormatId,
-    GroupId, HolidaysId, InputId, LineId, ListId, OutputId, PanelId, ReaderId, RelayId, RuleId, ScheduleId,
+    AccountId, AlarmId, AnnouncementId, AreaId, ChannelId, ControllerId, CredentialId, DoorGroupId, DoorId,
+    FormatId, GroupId, HolidaysId, InputId, LineId, ListId, OutputId, PanelId, ReaderId, RelayId, RuleId,
+    ScheduleId,
 };
 
 pub use access::{Card, Code, Group};
 pub use alarms::Alarm;
 pub use announce::Announce;
+pub use announcements::Announcement;
 pub use areas::Area;
 pub use boards::{Dcttech, Kmtronic, Modbus, Numato};
 pub use calls::{Account, List, Sip, Target};
@@ -131,6 +134,8 @@ table! {
         schedules: BTreeMap<ScheduleId, Schedule> = "schedules", map("schedule"), or("{}"), Live;
         /// Lists of holidays that schedules name.
         holidays: BTreeMap<HolidaysId, Holidays> = "holidays", map("holiday"), or("{}"), Live;
+        /// Announcements: what a command has heard at panels, in a talk and without one.
+        announcements: BTreeMap<AnnouncementId, Announcement> = "announcements", map("announcement"), or("{}"), Live;
         /// Recordings of talks; without this table there are none.
         recordings: Option<Recordings> = "recordings", table(), optional, Live;
         /// How long what happened is kept, class by class.

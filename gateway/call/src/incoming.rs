@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use gateway_core::{
     AccountId, CallEvent, Cause, Instant, LegCommand, LegEvent, LegId, LineId, Manner, PanelId, Peer, RingId,
-    Tone,
 };
 
 use crate::plan::CallPlan;
@@ -16,8 +15,6 @@ use crate::types::{
 
 /// An answer that is not confirmed (no ACK) within this time is given up: 64*T1 of RFC 3261 §13.3.1.4.
 const CONFIRM: Duration = Duration::from_secs(32);
-/// Time between the tones that tell whoever stands at the door that somebody listens.
-const LOOK_IN: Duration = Duration::from_secs(60);
 /// Time between two words that it rings: whoever is on the way must not take the call for dead (RFC 3261 §13.3.1.1).
 pub(crate) const RING_AGAIN: Duration = Duration::from_secs(60);
 
@@ -105,8 +102,6 @@ enum State {
 #[derive(Debug)]
 pub struct IncomingPlan {
     gate: DigitGate,
-    /// When the tone sounds again, once somebody listens.
-    look_in: Option<Instant>,
     out: VecDeque<Output>,
     over: Option<Outcome>,
     /// Somebody at the panel answered it.
@@ -131,7 +126,6 @@ impl IncomingPlan {
         let (answer, take) = (request.answer, request.take.clone());
         let mut plan = Self {
             gate: DigitGate::default(),
-            look_in: None,
             out: VecDeque::new(),
             over: None,
             pressed: false,
@@ -221,7 +215,6 @@ impl IncomingPlan {
     pub fn handle_timeout(&mut self, now: Instant) {
         if let Some(talk) = &mut self.talk {
             talk.handle_timeout(now);
-            self.look_in_due(now);
             return;
         }
         match (self.state, self.answered_at()) {
@@ -293,8 +286,7 @@ impl IncomingPlan {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         if let Some(talk) = &self.talk {
-            let tone = self.look_in.filter(|_| talk.outcome().is_none());
-            return talk.poll_timeout().into_iter().chain(tone).min();
+            return talk.poll_timeout();
         }
         match self.state {
             State::Confirming(since) => Some(since + CONFIRM),
@@ -471,6 +463,8 @@ impl IncomingPlan {
             handover: of.handover.clone(),
             hang_up_after_open: of.hang_up_after_open,
             line: of.line.clone(),
+            // whoever answered at the panel knows
+            look_in: !self.pressed,
             pause: Duration::ZERO,
             purpose: Purpose::Incoming,
             ring: of.ring,
@@ -498,27 +492,7 @@ impl IncomingPlan {
         let won = caller.clone();
         self.out.push_back(Output::Won { leg, peer: won });
         self.out.push_back(Output::Leg(LegCommand::Connect { leg }));
-        // whoever answered at the panel knows
-        if !self.pressed {
-            self.out.push_back(Output::LineTone(Tone::LookIn));
-            self.look_in = Some(now + LOOK_IN);
-        }
         self.talk = Some(CallPlan::taken(now, request, target, caller, authority));
-    }
-
-    /// Nobody at the door began this talk: who listens is told anew each minute, whoever has the call by then. One who holds it
-    /// does not listen.
-    fn look_in_due(&mut self, now: Instant) {
-        let (Some(at), Some(talk)) = (self.look_in, &self.talk) else {
-            return;
-        };
-        if talk.outcome().is_some() || now < at {
-            return;
-        }
-        if !talk.is_held() {
-            self.out.push_back(Output::LineTone(Tone::LookIn));
-        }
-        self.look_in = Some(now + LOOK_IN);
     }
 
     fn finish(&mut self, cause: Cause) {

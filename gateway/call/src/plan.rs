@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use gateway_core::{AccountId, CallEvent, Cause, Instant, LegCommand, LegEvent, LegId, Peer};
+use gateway_core::{AccountId, CallEvent, Cause, Instant, LegCommand, LegEvent, LegId, Peer, Tone};
 
 use crate::confirm::Asked;
 use crate::party::same_party;
@@ -21,6 +21,8 @@ const MAX_TARGETS: usize = 4;
 /// A PBX that says nothing for so long, where there is another one: less than anybody waits at a door, more than lost
 /// datagrams take to be sent again three times.
 const PATIENCE: Duration = Duration::from_secs(4);
+/// Time between the tones that tell whoever stands at the door that somebody listens.
+const LOOK_IN: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
@@ -85,6 +87,8 @@ pub struct CallPlan {
     gate: DigitGate,
     /// Who is heard at the line before anybody has answered.
     listens_to: Option<LegId>,
+    /// When the tone sounds again that tells of who listens, once somebody does.
+    look_in: Option<Instant>,
     out: VecDeque<Output>,
     over: Option<Outcome>,
     reached: bool,
@@ -107,6 +111,7 @@ impl CallPlan {
         let mut plan = Self {
             gate: DigitGate::default(),
             listens_to: None,
+            look_in: None,
             out: VecDeque::new(),
             over: None,
             reached: false,
@@ -130,9 +135,10 @@ impl CallPlan {
         authority: Authority,
     ) -> Self {
         let (leg, limit) = (target.leg, request.talk_limit);
-        Self {
+        let mut plan = Self {
             gate: DigitGate::default(),
             listens_to: None,
+            look_in: None,
             out: VecDeque::new(),
             over: None,
             reached: true,
@@ -146,7 +152,21 @@ impl CallPlan {
             }],
             started: now,
             talk: Some(Talk::new(now, leg, peer, authority, limit)),
+        };
+        plan.looks_in(now);
+        plan
+    }
+
+    /// Nobody at the line began this talk: who listens is told as it begins and anew each minute, whoever has the call by then. One
+    /// who holds it does not listen.
+    fn looks_in(&mut self, now: Instant) {
+        if !self.request.look_in {
+            return;
         }
+        if !self.is_held() {
+            self.out.push_back(Output::LineTone(Tone::LookIn));
+        }
+        self.look_in = Some(now + LOOK_IN);
     }
 
     /// Has whoever called the door the call himself?
@@ -210,6 +230,9 @@ impl CallPlan {
                 Due::End => self.finish(now, Outcome::Answered(LIMIT), LIMIT),
                 Due::Nothing => self.heirs_due(now),
             }
+            if self.over.is_none() && self.look_in.is_some_and(|at| now >= at) {
+                self.looks_in(now);
+            }
             return;
         }
         if now >= self.started + self.request.ring_window {
@@ -270,7 +293,8 @@ impl CallPlan {
         }
         if let Some(talk) = &self.talk {
             let heirs = self.heirs().map(|(_, at)| at);
-            return talk.poll_timeout().into_iter().chain(heirs).min();
+            let own = talk.poll_timeout().into_iter().chain(self.look_in);
+            return own.chain(heirs).min();
         }
         let window = self.started + self.request.ring_window;
         self.slots
@@ -615,6 +639,7 @@ impl CallPlan {
         }));
         self.out.push_back(Output::Won { leg, peer });
         self.out.push_back(Output::Leg(LegCommand::Connect { leg }));
+        self.looks_in(now);
     }
 
     fn ended(&mut self, now: Instant, index: usize, leg: LegId, cause: Cause, detail: String) {

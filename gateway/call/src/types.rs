@@ -107,6 +107,9 @@ pub struct CallRequest {
     pub hang_up_after_open: bool,
     /// Line whose audio the legs carry.
     pub line: LineId,
+    /// Nobody at the line began it, nor answered it there: as the talk begins, and once more each minute, whoever stands there is
+    /// told that somebody listens.
+    pub look_in: bool,
     /// Time between the end of a round and the next one.
     pub pause: Duration,
     /// What for.

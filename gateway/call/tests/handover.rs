@@ -62,6 +62,7 @@ fn plan_with(any: bool, known: &[&str], contacts: &[&str]) -> CallPlan {
         early_media: true,
         hang_up_after_open: false,
         line: LineId::new("riser").expect("a name"),
+        look_in: false,
         pause: secs(10),
         purpose: Purpose::Visitor,
         ring: RingId::new(1, [1; 10]),

@@ -32,6 +32,7 @@ fn request(targets: u64, strategy: Strategy) -> CallRequest {
         early_media: true,
         hang_up_after_open: false,
         line: line(),
+        look_in: false,
         pause: secs(10),
         purpose: Purpose::Visitor,
         ring: RingId::new(1, [1; 10]),
@@ -53,6 +54,17 @@ fn request(targets: u64, strategy: Strategy) -> CallRequest {
             })
             .collect(),
     }
+}
+
+/// The seconds up to this one at which whoever stands at the line is told that somebody listens.
+fn told_of(plan: &mut CallPlan, until: u64) -> Vec<u64> {
+    let mut at = Vec::new();
+    while let Some(due) = plan.poll_timeout().filter(|due| *due <= T0 + secs(until)) {
+        plan.handle_timeout(due);
+        let sounds = drain(plan).contains(&Output::LineTone(Tone::LookIn));
+        at.extend(sounds.then(|| due.since(T0).as_secs()));
+    }
+    at
 }
 
 fn peer(address: &str) -> Peer {
@@ -159,6 +171,30 @@ fn over(outputs: &[Output]) -> Option<Outcome> {
             None
         }
     })
+}
+
+#[test]
+fn where_nobody_rang_the_door_is_told_who_listens_as_the_talk_begins_and_each_minute() {
+    let mut asked = request(1, Strategy::Sequential);
+    asked.look_in = true;
+    asked.talk_limit = TalkLimit::After(secs(300));
+    let mut plan = CallPlan::new(T0, asked);
+    drain(&mut plan);
+    assert!(told_of(&mut plan, 4).is_empty(), "nobody has answered");
+    plan.handle_input(T0 + secs(5), answer(0));
+    assert!(drain(&mut plan).contains(&Output::LineTone(Tone::LookIn)));
+    let held = |held| Input::Leg(LegEvent::Held { held, leg: LegId(0) });
+    assert_eq!(told_of(&mut plan, 70), [65]);
+    plan.handle_input(T0 + secs(70), held(true));
+    assert!(told_of(&mut plan, 130).is_empty(), "who holds it does not listen");
+    plan.handle_input(T0 + secs(130), held(false));
+    assert_eq!(told_of(&mut plan, 3_600), [185, 245]);
+    assert_eq!(plan.outcome(), Some(Outcome::Answered(Cause::TalkLimit)));
+    // a visitor who rang knows
+    let mut plan = CallPlan::new(T0, request(1, Strategy::Sequential));
+    plan.handle_input(T0 + secs(5), answer(0));
+    assert!(!drain(&mut plan).contains(&Output::LineTone(Tone::LookIn)));
+    assert!(told_of(&mut plan, 3_600).is_empty());
 }
 
 fn answer(leg: u64) -> Input {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::ids::{
-    AlarmId, ButtonId, ControllerId, DoorGroupId, DoorId, PanelId, PersonId, RelayId, RingId, Seq,
+    AlarmId, AnnouncementId, ButtonId, ControllerId, DoorGroupId, DoorId, PanelId, PersonId, RelayId, RingId,
+    Seq,
 };
 use crate::secret::Secret;
 use crate::signal::CardFrame;
@@ -90,9 +91,30 @@ impl fmt::Display for RelaySet {
     }
 }
 
+words! {
+    /// Who hears an announcement.
+    AnnounceTo {
+        /// Whoever stands at the panel, and whoever has its call, if somebody has.
+        Both = "both",
+        /// Whoever stands at the panel.
+        Door = "door",
+        /// Whoever has the call of the panel, and nobody at it.
+        Phone = "phone",
+    }
+}
+
 /// A request from outside.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
+    /// Have an announcement of the site file heard at a panel.
+    Announce {
+        /// Which.
+        announcement: AnnouncementId,
+        /// At which panel.
+        panel: PanelId,
+        /// By whom.
+        to: AnnounceTo,
+    },
     /// Call those whom a button of a panel calls, though nobody has pressed it.
     Call {
         /// Which button; `None` is the only one that there is.
@@ -221,7 +243,8 @@ impl Command {
     pub const fn opens_for_minutes(&self) -> bool {
         match self {
             Self::Hold { .. } | Self::RingToOpen { .. } => true,
-            Self::Call { .. }
+            Self::Announce { .. }
+            | Self::Call { .. }
             | Self::ConfirmAlarm { .. }
             | Self::EndHold { .. }
             | Self::EndLockdown { .. }
@@ -246,6 +269,7 @@ impl Command {
     #[must_use]
     pub const fn verb(&self) -> &'static str {
         match self {
+            Self::Announce { .. } => "announce",
             Self::Call { .. } => "call",
             Self::ConfirmAlarm { .. } => "confirm-alarm",
             Self::EndHold { .. } => "end-hold",
@@ -321,7 +345,7 @@ words! {
         LineBusy = "line-busy",
         /// No command, or one that cannot be understood.
         Malformed = "malformed",
-        /// The line cannot be spoken on unless the panel rings.
+        /// The line cannot be spoken on unless the panel rings, or nobody has a call there who could hear it.
         NoCall = "no-call",
         /// Made for a real device, but this is only for virtual ones.
         NotVirtual = "not-virtual",

@@ -85,6 +85,8 @@ names! {
     AlarmId;
     /// A registration at a PBX, or an IP-authenticated trunk.
     AccountId;
+    /// An announcement of the site file, that a command has heard.
+    AnnouncementId;
     /// An apartment served by a panel.
     ApartmentId;
     /// An area of the site that people are in or not.

@@ -18,7 +18,9 @@ mod time;
 mod value;
 mod view;
 
-pub use command::{Command, CommandId, CommandReply, CommandRequest, Given, Origin, Refusal, RelaySet};
+pub use command::{
+    AnnounceTo, Command, CommandId, CommandReply, CommandRequest, Given, Origin, Refusal, RelaySet,
+};
 pub use event::{
     AccessEvent, AccountEvent, AlarmEvent, CallEvent, Class, CommandEvent, ControllerEvent, DeviceEvent,
     DoorEvent, Envelope, Event, FieldForm, GatewayEvent, InputEvent, KindForm, LineEvent, PanelEvent,
@@ -27,9 +29,9 @@ pub use event::{
 };
 pub use explain::{Explain, Explained, Means, TriedRule, TryRules};
 pub use ids::{
-    AccountId, AlarmId, ApartmentId, AreaId, ButtonId, ChannelId, ControllerId, CredentialId, DeviceId,
-    DoorGroupId, DoorId, FormatId, GroupId, HolidaysId, InputId, LegId, LineId, ListId, NameError, OutputId,
-    PanelId, PersonId, ReaderId, RelayId, RingId, RuleId, ScheduleId, Seq, SiteId,
+    AccountId, AlarmId, AnnouncementId, ApartmentId, AreaId, ButtonId, ChannelId, ControllerId, CredentialId,
+    DeviceId, DoorGroupId, DoorId, FormatId, GroupId, HolidaysId, InputId, LegId, LineId, ListId, NameError,
+    OutputId, PanelId, PersonId, ReaderId, RelayId, RingId, RuleId, ScheduleId, Seq, SiteId,
 };
 pub use leg::{
     ANONYMOUS, Cause, DigitVia, Keys, KeysBy, LegCommand, LegEvent, Manner, Peer, Quality, Standing, Tone,

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::ids::{
-    AccountId, AlarmId, AreaId, ButtonId, DeviceId, DoorGroupId, DoorId, InputId, LineId, PanelId, ReaderId,
-    RelayId, RingId, Seq, SiteId,
+    AccountId, AlarmId, AnnouncementId, AreaId, ButtonId, DeviceId, DoorGroupId, DoorId, InputId, LineId,
+    PanelId, ReaderId, RelayId, RingId, Seq, SiteId,
 };
 use crate::time::Instant;
 use crate::value::words;
@@ -167,6 +167,8 @@ pub struct LockdownView {
 /// One panel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PanelView {
+    /// What a command may have heard at it, with names for people.
+    pub announcements: Vec<(AnnouncementId, String)>,
     /// Its buttons, with names for people.
     pub buttons: Vec<(ButtonId, String)>,
     /// May a command have it call though nobody rings? Its line can be spoken on without a ring, or it is virtual.

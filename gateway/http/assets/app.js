@@ -534,10 +534,12 @@ function fillPanel(card, panel) {
   // a virtual panel rings, which is more
   const action = panel.may_press ? "press" : "call";
   const most = panel.may_ring_to_open_minutes || 0;
-  const of = JSON.stringify([wanted, action, panel.may_quiet, Boolean(panel.quiet), most, Boolean(panel.ring_to_open)]);
+  const sayings = panel.may_announce ? panel.announcements : [];
+  const of = JSON.stringify([wanted, action, sayings, panel.may_quiet, Boolean(panel.quiet), most, Boolean(panel.ring_to_open)]);
   if (box.dataset.of !== of) {
     box.dataset.of = of;
     box.replaceChildren(...wanted.map((b) => panelButton(panel, b, action)));
+    if (sayings.length) box.append(announceSelect(panel, sayings));
     if (panel.may_quiet) box.append(quietSelect(panel));
     if (most || (panel.ring_to_open && panel.may_quiet)) box.append(ringToOpenSelect(panel, most));
   }
@@ -553,6 +555,19 @@ function panelButton(panel, of, action) {
   const path = "/api/v1/panels/" + encodeURIComponent(panel.id) + "/" + action + "/" + encodeURIComponent(of.id);
   button.addEventListener("click", () => command("panel:" + panel.id, path, action === "press" ? "pressed" : "called"));
   return button;
+}
+
+// What the site file lists is heard at a panel, and by whoever has its call.
+function announceSelect(panel, sayings) {
+  const select = make("select", "wide");
+  select.setAttribute("aria-label", t("announce") + ": " + panel.name);
+  offer(select, [["", t("announce")], ...sayings.map((a) => [a.id, a.name])]);
+  select.addEventListener("change", () => {
+    const path = "/api/v1/panels/" + encodeURIComponent(panel.id) + "/announce/" + encodeURIComponent(select.value);
+    select.value = "";
+    command("panel:" + panel.id, path, "announced", { to: "both" });
+  });
+  return select;
 }
 
 // What can be asked of the bells of a panel: to be quiet for so long, or no longer.

@@ -281,6 +281,7 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::PersonErase => staff::erase_person(app, &ask).await,
         Action::PersonRemove => staff::remove_person(app, &ask).await,
         Action::AlarmConfirm => relays::confirm(app, &ask).await,
+        Action::Announce => doors::announce(app, &ask).await,
         Action::Call => doors::call(app, &ask).await,
         Action::Press => doors::press(app, &ask).await,
         Action::QuietBegin => doors::quiet(app, &ask).await,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use gateway_bus::Bus;
 use gateway_core::{
-    ButtonId, Command, CommandId, CommandReply, CommandRequest, DoorGroupId, DoorId, Given, Instant, PanelId,
-    PersonId, Refusal, RingId,
+    AnnounceTo, AnnouncementId, ButtonId, Command, CommandId, CommandReply, CommandRequest, DoorGroupId,
+    DoorId, Given, Instant, PanelId, PersonId, Refusal, RingId,
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -52,6 +52,23 @@ pub(crate) struct OpenBody {
     /// Opens only for whoever rang so, at a panel of this door, and for no longer after it than its `visitor-s`.
     #[cfg_attr(test, schemars(extend("format" = "uuid")))]
     ring_id: Option<String>,
+}
+
+/// Who hears an announcement.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "AnnounceCommand", transform = never_null))]
+pub(crate) struct AnnounceBody {
+    /// When it was meant, RFC 3339.
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
+    at: Option<String>,
+    /// A repetition of it is refused.
+    #[cfg_attr(test, schemars(extend("pattern" = "^[!-~]{1,64}$")))]
+    id: Option<String>,
+    /// `door`: whoever stands at the panel; `phone`: whoever has its call, and nobody at it; `both`: whoever stands there, and whoever
+    /// has the call if somebody has. Without it `door`. `null` is nobody, and refused.
+    #[cfg_attr(test, schemars(extend("enum" = ["both", "door", "phone"])))]
+    to: Option<String>,
 }
 
 /// Whose position is forgotten; everybody's unless a person is named.
@@ -241,6 +258,28 @@ pub(crate) async fn end_hold(app: &App, ask: &Ask) -> Result<Response, Problem> 
     let principal = ask.principal()?;
     principal.need_door(&door)?;
     command(app, ask, principal, Command::EndHold { door }).await
+}
+
+/// Has an announcement of the site file heard at a panel.
+pub(crate) async fn announce(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    let body: AnnounceBody = ask.command_if_any()?;
+    let announcement = AnnouncementId::new(ask.captured(1)).map_err(|e| Problem::unknown(e.to_string()))?;
+    let to = body
+        .to
+        .as_deref()
+        .map_or(Some(AnnounceTo::Door), AnnounceTo::from_word);
+    let to = to.ok_or_else(|| Problem::bad("to", "\"to\" is \"both\", \"door\" or \"phone\""))?;
+    let (panel, principal) = (panel_of(app, ask)?, ask.principal()?);
+    let command = Command::Announce {
+        announcement,
+        panel,
+        to,
+    };
+    let times = CommandBody {
+        at: body.at,
+        id: body.id,
+    };
+    give(app, ask, principal, command, &times).await
 }
 
 /// Has a panel call those of a button, though nobody rings there.

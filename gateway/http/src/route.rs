@@ -25,6 +25,7 @@ pub(crate) enum Need {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Action {
     AlarmConfirm,
+    Announce,
     Asset,
     Backup,
     Call,
@@ -258,6 +259,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route(POST, "/api/v1/logout", ANYBODY, Action::Logout, &[]),
     route(GET, "/api/v1/network", READ, Action::Network, &[]),
     route(GET, "/api/v1/openapi.json", ANYBODY, Action::OpenApi, &[]),
+    route(POST, "/api/v1/panels/{panel}/announce/{announcement}", OPERATE, Action::Announce, &[]),
     route(POST, "/api/v1/panels/{panel}/call/{button}", OPERATE, Action::Call, &[]),
     route(POST, "/api/v1/panels/{panel}/press/{button}", OPERATE, Action::Press, &[]),
     route(POST, "/api/v1/panels/{panel}/quiet/begin", OPERATE, Action::QuietBegin, &[]),

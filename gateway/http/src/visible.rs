@@ -144,6 +144,7 @@ mod tests {
     fn panel(id: &str, door: &str) -> PanelView {
         PanelView {
             quiet: None,
+            announcements: Vec::new(),
             buttons: vec![],
             callable: true,
             doors: vec![DoorId::new(door).expect("a name")],

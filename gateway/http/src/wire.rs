@@ -92,6 +92,8 @@ pub(crate) struct Panel<'a> {
     name: &'a str,
     line: &'a str,
     doors: Vec<&'a str>,
+    /// What may be announced at it.
+    announcements: Vec<Named<'a>>,
     buttons: Vec<Named<'a>>,
     ring_id: Option<String>,
     /// Do-not-disturb: its bells call nobody, by a command; null if they do.
@@ -99,6 +101,8 @@ pub(crate) struct Panel<'a> {
     /// Ring-to-open: who rings is let in, by a command; null if not.
     ring_to_open: Option<RingToOpen>,
     simulated: bool,
+    /// May the one who asks have an announcement heard?
+    may_announce: bool,
     /// May the one who asks have it call those of its buttons, though nobody rings?
     may_call: bool,
     /// May the one who asks press its buttons?
@@ -290,6 +294,14 @@ fn panel<'a>(panel: &'a PanelView, rights: &Rights, now: Instant) -> Panel<'a> {
             .filter(|d| rights.covers(d))
             .map(gateway_core::DoorId::as_str)
             .collect(),
+        announcements: panel
+            .announcements
+            .iter()
+            .map(|(id, name)| Named {
+                id: id.as_str(),
+                name,
+            })
+            .collect(),
         buttons: panel.buttons.iter().map(named).collect(),
         ring_id: panel.ring.map(|r| r.to_string()),
         quiet: panel.quiet.map(|quiet| Quiet {
@@ -299,6 +311,7 @@ fn panel<'a>(panel: &'a PanelView, rights: &Rights, now: Instant) -> Panel<'a> {
             left_ms: millis(opens.until.since(now)),
         }),
         simulated: panel.simulated,
+        may_announce: !panel.announcements.is_empty() && rights.allows(Scope::Operate),
         may_call: panel.callable && rights.allows(Scope::Operate),
         may_press: panel.simulated && rights.allows(Scope::Operate),
         may_quiet: rights.allows(Scope::Operate),
@@ -388,7 +401,8 @@ pub(crate) fn view<'a>(site: &'a SiteView, rights: &Rights, now: Instant) -> Vie
 #[cfg(test)]
 mod tests {
     use gateway_core::{
-        AlarmId, AlarmState, ButtonId, ContactState, HoldView, LineId, LockState, PanelId, RingId, Seq,
+        AlarmId, AlarmState, AnnouncementId, ButtonId, ContactState, HoldView, LineId, LockState, PanelId,
+        RingId, Seq,
     };
 
     use super::*;
@@ -452,6 +466,10 @@ mod tests {
                 quiet: Some(gateway_core::QuietView {
                     until: Some(Instant::from_nanos(63_000_000_000)),
                 }),
+                announcements: vec![(
+                    AnnouncementId::new("lift").expect("a name"),
+                    "The lift is out of order".into(),
+                )],
                 buttons: vec![(ButtonId::new("bell").expect("a name"), "Bell".into())],
                 callable: true,
                 doors: vec![front],
@@ -478,7 +496,7 @@ mod tests {
         let text = serde_json::to_string(&view(&site, &Rights::admin(), now)).expect("serialises");
         assert_eq!(
             text,
-            r#"{"site":null,"name":"12 rue des Lilas","instance":"","generation":0,"seq":9,"doors":[{"id":"front","name":"Main entrance","lock":"unlocked","lockdown":false,"contact":"closed","available":true,"forced":false,"held_open":false,"hold":{"schedule":true,"left_ms":60000},"owned":true,"pulse_left_ms":2000,"simulated":true,"may_open":true,"may_hold_minutes":120,"may_end_hold":true}],"alarms":[{"id":"intrusion","name":"Warehouse","state":"calling","ring_id":"00000000-0001-7000-8000-000000000000","may_confirm":true}],"fire":{"active":false,"alarm":true,"may_reset":true},"areas":["lab"],"may_reset_passback":true,"lockdowns":[{"group":"street","name":"Street side","doors":["front"],"active":true,"may_lock":true}],"panels":[{"id":"main","name":"Main","line":"riser","doors":["front"],"buttons":[{"id":"bell","name":"Bell"}],"ring_id":null,"quiet":{"left_ms":60000},"ring_to_open":{"left_ms":60000},"simulated":true,"may_call":true,"may_press":true,"may_quiet":true,"may_ring_to_open_minutes":120}],"calls":[{"ring_id":"00000000-0001-7000-8000-000000000000","panel":"main","parties":["sip:1000@pbx"],"names":["Reception"],"state":"talking","may_hang_up":true}],"lines":[],"accounts":[],"faults":[{"part":"mqtt","text":"broker away; start it"}]}"#
+            r#"{"site":null,"name":"12 rue des Lilas","instance":"","generation":0,"seq":9,"doors":[{"id":"front","name":"Main entrance","lock":"unlocked","lockdown":false,"contact":"closed","available":true,"forced":false,"held_open":false,"hold":{"schedule":true,"left_ms":60000},"owned":true,"pulse_left_ms":2000,"simulated":true,"may_open":true,"may_hold_minutes":120,"may_end_hold":true}],"alarms":[{"id":"intrusion","name":"Warehouse","state":"calling","ring_id":"00000000-0001-7000-8000-000000000000","may_confirm":true}],"fire":{"active":false,"alarm":true,"may_reset":true},"areas":["lab"],"may_reset_passback":true,"lockdowns":[{"group":"street","name":"Street side","doors":["front"],"active":true,"may_lock":true}],"panels":[{"id":"main","name":"Main","line":"riser","doors":["front"],"announcements":[{"id":"lift","name":"The lift is out of order"}],"buttons":[{"id":"bell","name":"Bell"}],"ring_id":null,"quiet":{"left_ms":60000},"ring_to_open":{"left_ms":60000},"simulated":true,"may_announce":true,"may_call":true,"may_press":true,"may_quiet":true,"may_ring_to_open_minutes":120}],"calls":[{"ring_id":"00000000-0001-7000-8000-000000000000","panel":"main","parties":["sip:1000@pbx"],"names":["Reception"],"state":"talking","may_hang_up":true}],"lines":[],"accounts":[],"faults":[{"part":"mqtt","text":"broker away; start it"}]}"#
         );
     }
 

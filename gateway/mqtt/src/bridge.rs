@@ -115,6 +115,8 @@ struct PanelInfo<'a> {
     id: &'a str,
     name: &'a str,
     line: &'a str,
+    /// What a command may have heard at it, with names.
+    announcements: BTreeMap<&'a str, &'a str>,
     /// With their names.
     buttons: BTreeMap<&'a str, &'a str>,
     /// A command may have it call though nobody rings.
@@ -275,6 +277,11 @@ fn panel<'a>(params: &'a MqttParams, topics: &Topics, panel: &'a PanelView) -> P
         id: panel.id.as_str(),
         name: &panel.name,
         line: panel.line.as_str(),
+        announcements: panel
+            .announcements
+            .iter()
+            .map(|(id, name)| (id.as_str(), name.as_str()))
+            .collect(),
         buttons: panel
             .buttons
             .iter()
@@ -328,7 +335,7 @@ mod tests {
             concat!(
                 r#"{"doors":[{"id":"front","name":"Main entrance","owned":true,"simulated":true,"code":false,"hold_minutes":120,"#,
                 r#""hold_scheduled":false,"contact":true,"tamper":true,"groups":[],"#,
-                r#""panels":[{"id":"main","name":"Street","line":"riser","buttons":{"bell":"Bell"},"call":true,"#,
+                r#""panels":[{"id":"main","name":"Street","line":"riser","announcements":{"lift":"The lift is out of order"},"buttons":{"bell":"Bell"},"call":true,"#,
                 r#""extensions":[{"extension":"503","account":"pbx","domain":"pbx.example"},{"extension":"front","account":null,"domain":null}],"#,
                 r#""ring_to_open_minutes":120,"#,
                 r#""topics":{"command":"doorline/lilas/panel/main/command","event":"doorline/lilas/panel/main/event","state":"doorline/lilas/panel/main/state"}}],"#,

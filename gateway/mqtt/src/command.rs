@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use gateway_access::card_frame;
 use gateway_core::{
-    AlarmId, ButtonId, Command, CommandId, CommandReply, CommandRequest, ControllerId, DoorGroupId, DoorId,
-    Factor, Given, Origin, PanelId, PersonId, Refusal, RelayId, RelaySet, RingId, Secret, Subject, Timestamp,
+    AlarmId, AnnounceTo, AnnouncementId, ButtonId, Command, CommandId, CommandReply, CommandRequest,
+    ControllerId, DoorGroupId, DoorId, Factor, Given, Origin, PanelId, PersonId, Refusal, RelayId, RelaySet,
+    RingId, Secret, Subject, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,13 +20,14 @@ const MAX_MINUTES: u64 = 1440;
 const MAX_TTL: u64 = 60;
 /// All commands, as clients are told of them.
 #[cfg(test)]
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "open",
     "hold",
     "end-hold",
     "lock",
     "press",
     "call",
+    "announce",
     "hang-up",
     "quiet",
     "end-quiet",
@@ -85,7 +87,7 @@ fn secretly<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Code>, D
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "Command"))]
 pub(crate) struct Wire {
-    /// `open`, `hold` and `end-hold` for doors; `press`, `call`, `hang-up`, `quiet`, `end-quiet`, `ring-to-open`
+    /// `open`, `hold` and `end-hold` for doors; `press`, `call`, `announce`, `hang-up`, `quiet`, `end-quiet`, `ring-to-open`
     /// and `end-ring-to-open` for panels; all of these for the site, and `lockdown`, `end-lockdown`, `reset-fire`, `reset-passback`, `send-card`, `set-relay` and
     /// `confirm-alarm`. `lock` of a door is what the lock of Home Assistant sends; it is refused, since a door locks by itself.
     #[cfg_attr(test, schemars(extend("enum" = COMMANDS)))]
@@ -103,6 +105,14 @@ pub(crate) struct Wire {
     )]
     #[cfg_attr(test, schemars(with = "String"))]
     alarm: Option<String>,
+    /// With `announce`: which of the site file.
+    #[serde(
+        default,
+        deserialize_with = "never_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(test, schemars(with = "String"))]
+    announcement: Option<String>,
     /// With `send-card`: `26:FACILITY,NUMBER` (also 33, 34, 35, 37, 46, 48 and 50 bits), `37:NUMBER`, or `BITS:hex:DIGITS`.
     #[serde(
         default,
@@ -202,6 +212,14 @@ pub(crate) struct Wire {
     )]
     #[cfg_attr(test, schemars(with = "u64", range(min = 1, max = 86400)))]
     for_s: Option<u64>,
+    /// With `announce`: who hears it; without it `door`, whoever stands there.
+    #[serde(
+        default,
+        deserialize_with = "never_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(test, schemars(with = "String", extend("enum" = ["both", "door", "phone"])))]
+    to: Option<String>,
     /// How long the command is good, 1 to 60 s; no longer than `command-ttl-s`.
     #[serde(
         default,
@@ -320,6 +338,8 @@ pub(crate) enum Malformed {
         "field \"state\" must be \"on\", \"off\" or \"toggle\", and \"for_s\" with \"on\" a number from 1 to 86400"
     )]
     State,
+    #[error("field \"to\" must be \"both\", \"door\" or \"phone\"")]
+    To,
     #[error("field \"ttl_s\" must be a number from 1 to {MAX_TTL}")]
     Ttl,
     #[error("{size} bytes are too long, at most {MAX_PAYLOAD} are allowed")]
@@ -344,6 +364,7 @@ impl Malformed {
             | Self::Name { .. }
             | Self::Other { .. }
             | Self::State
+            | Self::To
             | Self::TooLong { .. }
             | Self::Ttl => Refusal::Malformed,
         }
@@ -412,6 +433,7 @@ fn plain(target: &Target, payload: &[u8]) -> Result<Wire, Malformed> {
         id: None,
         at: None,
         alarm: None,
+        announcement: None,
         card: None,
         controller: None,
         code: None,
@@ -425,6 +447,7 @@ fn plain(target: &Target, payload: &[u8]) -> Result<Wire, Malformed> {
         ring_id: None,
         state: None,
         for_s: None,
+        to: None,
         ttl_s: None,
     })
 }
@@ -576,6 +599,14 @@ fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
                 .transpose()?,
             panel: name(target, &wire.panel, "panel", PanelId::new)?,
         }),
+        ("announce", Target::Panel(_) | Target::Site) => Ok(Command::Announce {
+            announcement: field(wire.announcement.as_deref(), "announcement", AnnouncementId::new)?,
+            panel: name(target, &wire.panel, "panel", PanelId::new)?,
+            to: match wire.to.as_deref() {
+                None => AnnounceTo::Door,
+                Some(word) => AnnounceTo::from_word(word).ok_or(Malformed::To)?,
+            },
+        }),
         ("quiet", Target::Panel(_) | Target::Site) => Ok(Command::Quiet {
             panel: name(target, &wire.panel, "panel", PanelId::new)?,
             time: wire.minutes.map(|given| minutes(Some(given))).transpose()?,
@@ -645,10 +676,10 @@ fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
             allowed: match target {
                 Target::Door(_) => "a door takes \"open\", \"hold\" and \"end-hold\"; it locks by itself",
                 Target::Panel(_) => {
-                    "a panel takes \"press\", \"call\", \"hang-up\", \"quiet\", \"end-quiet\", \"ring-to-open\" and \"end-ring-to-open\""
+                    "a panel takes \"press\", \"call\", \"announce\", \"hang-up\", \"quiet\", \"end-quiet\", \"ring-to-open\" and \"end-ring-to-open\""
                 }
                 Target::Site => {
-                    "the site takes \"open\", \"hold\", \"end-hold\", \"press\", \"call\", \"hang-up\", \"quiet\", \"end-quiet\", \"ring-to-open\", \"end-ring-to-open\", \"lockdown\", \"end-lockdown\", \"reset-fire\", \"reset-passback\", \"send-card\", \"set-relay\" and \"confirm-alarm\""
+                    "the site takes \"open\", \"hold\", \"end-hold\", \"press\", \"call\", \"announce\", \"hang-up\", \"quiet\", \"end-quiet\", \"ring-to-open\", \"end-ring-to-open\", \"lockdown\", \"end-lockdown\", \"reset-fire\", \"reset-passback\", \"send-card\", \"set-relay\" and \"confirm-alarm\""
                 }
             },
         }),
@@ -688,6 +719,7 @@ fn minutes(given: Option<u64>) -> Result<Duration, Malformed> {
 fn alone(wire: &Wire, command: &'static str, own: &[&str]) -> Result<(), Malformed> {
     let given = [
         ("alarm", wire.alarm.is_some()),
+        ("announcement", wire.announcement.is_some()),
         ("button", wire.button.is_some()),
         ("card", wire.card.is_some()),
         ("controller", wire.controller.is_some()),
@@ -701,6 +733,7 @@ fn alone(wire: &Wire, command: &'static str, own: &[&str]) -> Result<(), Malform
         ("relay", wire.relay.is_some()),
         ("ring_id", wire.ring_id.is_some()),
         ("state", wire.state.is_some()),
+        ("to", wire.to.is_some()),
     ];
     let foreign = given.iter().find(|(field, is)| *is && !own.contains(field));
     foreign.map_or(Ok(()), |(field, _)| Err(Malformed::Foreign { command, field }))

@@ -174,7 +174,8 @@ impl MqttKey {
                 Some(OPEN)
             }
             Command::Hold { door, .. } | Command::EndHold { door } => operates(self.covers(door), DOOR),
-            Command::Call { panel, .. }
+            Command::Announce { panel, .. }
+            | Command::Call { panel, .. }
             | Command::EndQuiet { panel }
             | Command::EndRingToOpen { panel }
             | Command::Press { panel, .. }
@@ -356,6 +357,19 @@ mod tests {
         assert_eq!(
             may(key(Some(&["yard"]), true, true)),
             [false, false, false, false, true, false, false, false]
+        );
+        // to speak at a door is no opening of it
+        let announce = Command::Announce {
+            announcement: "lift".parse().expect("a name"),
+            panel: PanelId::new("main").expect("a name"),
+            to: gateway_core::AnnounceTo::Both,
+        };
+        let speaks = |key: MqttKey| key.forbids(&view, &announce);
+        assert_eq!(speaks(key(Some(&["front"]), false, true)), None);
+        assert_eq!(speaks(key(None, true, false)), Some("the scope \"operate\""));
+        assert_eq!(
+            speaks(key(Some(&["yard"]), true, true)),
+            Some("a door of this panel")
         );
     }
 

@@ -5,6 +5,7 @@
 pub(crate) struct Words {
     pub(crate) account: &'static str,
     pub(crate) activity: &'static str,
+    pub(crate) announce: &'static str,
     pub(crate) call: &'static str,
     pub(crate) call_for: &'static str,
     pub(crate) confirm: &'static str,
@@ -46,6 +47,7 @@ pub(crate) const fn words(language: &str) -> Words {
 const ENGLISH: Words = Words {
     account: "Registration",
     activity: "Activity",
+    announce: "Announce:",
     call: "Call",
     call_for: "Call",
     confirm: "Confirm",
@@ -75,6 +77,7 @@ const ENGLISH: Words = Words {
 const FRENCH: Words = Words {
     account: "Enregistrement",
     activity: "Activité",
+    announce: "Annoncer :",
     call: "Appel",
     call_for: "Appeler :",
     confirm: "Acquitter",
@@ -104,6 +107,7 @@ const FRENCH: Words = Words {
 const GERMAN: Words = Words {
     account: "Anmeldung",
     activity: "Aktivität",
+    announce: "Durchsagen:",
     call: "Anruf",
     call_for: "Anrufen:",
     confirm: "Quittieren:",
@@ -133,6 +137,7 @@ const GERMAN: Words = Words {
 const PORTUGUESE: Words = Words {
     account: "Registo",
     activity: "Atividade",
+    announce: "Anunciar:",
     call: "Chamada",
     call_for: "Chamar:",
     confirm: "Confirmar",
@@ -162,6 +167,7 @@ const PORTUGUESE: Words = Words {
 const RUSSIAN: Words = Words {
     account: "Регистрация",
     activity: "Активность",
+    announce: "Объявить:",
     call: "Вызов",
     call_for: "Вызвать:",
     confirm: "Подтвердить:",
@@ -191,6 +197,7 @@ const RUSSIAN: Words = Words {
 const SPANISH: Words = Words {
     account: "Registro",
     activity: "Actividad",
+    announce: "Anunciar:",
     call: "Llamada",
     call_for: "Llamar:",
     confirm: "Confirmar",

@@ -12,10 +12,11 @@ mod tried;
 
 pub use io::{Decision, GuardReport, HeldInput, Input, KeptAlarm, KeptFire, Output, Plan, Recorded, SeenId};
 pub use params::{
-    AccountParams, AlarmParams, ButtonMode, ButtonParams, Caller, CallerAction, CallerParams, CardParams,
-    CodeParams, Contact, Contacts, ControllerParams, DoorGroupParams, DoorParams, InputParams, LampShows,
-    LightParams, LineParams, ListParams, NetworkLoss, OnLineFault, OutputParams, PanelParams, ReaderParams,
-    RecordParams, RelayFunction, RelayParams, RexParams, SiteParams, StartParams, TargetParams, Transfers,
+    AccountParams, AlarmParams, AnnouncementParams, ButtonMode, ButtonParams, Caller, CallerAction,
+    CallerParams, CardParams, CodeParams, Contact, Contacts, ControllerParams, DoorGroupParams, DoorParams,
+    InputParams, LampShows, LightParams, LineParams, ListParams, NetworkLoss, OnLineFault, OutputParams,
+    PanelParams, ReaderParams, RecordParams, RelayFunction, RelayParams, RexParams, SiteParams, StartParams,
+    TargetParams, Transfers,
 };
 // The words of the parameters, so that the binary needs no other crate for them.
 pub use gateway_access::{

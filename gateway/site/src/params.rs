@@ -10,9 +10,9 @@ use std::time::Duration;
 use gateway_access::{Area, CallerPattern, Group, OnJournalFault, RexKind, Schedules, When};
 use gateway_call::Answer;
 use gateway_core::{
-    AccountId, AlarmId, AreaId, Bell, ButtonId, CardFrame, Cause, ControllerId, CredentialId, DoorGroupId,
-    DoorId, GroupId, InputId, LineId, ListId, Manner, OutputId, PanelId, PersonId, ReaderId, RelayId, RuleId,
-    Secret, SiteId, Volume,
+    AccountId, AlarmId, AnnouncementId, AreaId, Bell, ButtonId, CardFrame, Cause, ControllerId, CredentialId,
+    DoorGroupId, DoorId, GroupId, InputId, LineId, ListId, Manner, OutputId, PanelId, PersonId, ReaderId,
+    RelayId, RuleId, Secret, SiteId, Volume,
 };
 use gateway_door::{Duty, FailMode, LockKind, LockOwner, Relock};
 use gateway_line::{CallIn, OpenWhen};
@@ -29,6 +29,17 @@ pub struct ControllerParams {
     pub readers: Vec<ReaderId>,
 }
 
+/// What a command may have heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnnouncementParams {
+    /// What is heard, a WAV file.
+    pub file: PathBuf,
+    /// Name for people.
+    pub name: String,
+    /// At which panels.
+    pub panels: BTreeSet<PanelId>,
+}
+
 /// The whole site.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SiteParams {
@@ -38,6 +49,8 @@ pub struct SiteParams {
     pub accept_untimed: bool,
     /// Alarms that somebody of security confirms.
     pub alarms: BTreeMap<AlarmId, AlarmParams>,
+    /// What commands may have heard.
+    pub announcements: BTreeMap<AnnouncementId, AnnouncementParams>,
     /// Areas that readers lead into.
     pub areas: BTreeMap<AreaId, Area>,
     /// Cards.
@@ -100,6 +113,7 @@ impl SiteParams {
             accounts: BTreeMap::new(),
             accept_untimed: false,
             alarms: BTreeMap::new(),
+            announcements: BTreeMap::new(),
             areas: BTreeMap::new(),
             cards: BTreeMap::new(),
             codes: BTreeMap::new(),

@@ -59,6 +59,7 @@ fn bears(component: &Component, key: &str) -> bool {
         Component::Account(_) => matches!(key, "" | "country" | "domain" | "tls-check-name" | "tls-verify"),
         Component::Alarm(_)
         | Component::Announce
+        | Component::Announcement(_)
         | Component::Directory
         | Component::Dot1x
         | Component::Guard

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use gateway_core::{Cause, SiteId, Volume};
 use gateway_site::{
-    AccountParams, Answer, ButtonParams, CallIn, Caller, CardParams, CodeParams, DoorParams, Duty, FailMode,
-    InputParams, LineParams, ListParams, LockKind, LockOwner, OnJournalFault, OpenWhen, OutputParams,
-    PanelParams, ReaderParams, Relock, RexKind, RexParams, SiteParams, TargetParams, When, card_frame,
+    AccountParams, AnnouncementParams, Answer, ButtonParams, CallIn, Caller, CardParams, CodeParams,
+    DoorParams, Duty, FailMode, InputParams, LineParams, ListParams, LockKind, LockOwner, OnJournalFault,
+    OpenWhen, OutputParams, PanelParams, ReaderParams, Relock, RexKind, RexParams, SiteParams, TargetParams,
+    When, card_frame,
 };
 
 use crate::sim::secs;
@@ -155,6 +156,15 @@ pub fn first_door() -> SiteParams {
             AccountParams {
                 domain: "pbx.example".into(),
                 register: true,
+            },
+        )]
+        .into(),
+        announcements: [(
+            id("lift"),
+            AnnouncementParams {
+                file: "lift.wav".into(),
+                name: "The lift is out of order".into(),
+                panels: [id("main"), id("toys")].into(),
             },
         )]
         .into(),

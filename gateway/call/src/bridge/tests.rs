@@ -52,6 +52,7 @@ fn called() -> BridgePlan {
         early_media: true,
         hang_up_after_open: false,
         line: LineId::new("riser").expect("a name"),
+        look_in: false,
         pause: Duration::ZERO,
         purpose: Purpose::Bridge,
         ring: RingId::new(1, [1; 10]),

@@ -1,7 +1,7 @@
 use proptest::prelude::{Just, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::strategy::Strategy as _;
 
-use gateway_core::DigitVia;
+use gateway_core::{DigitVia, Tone};
 
 use super::*;
 

@@ -1,10 +1,11 @@
 //! The events of each family. Field names carry their units.
 
-use crate::command::{CommandId, Refusal};
+use crate::command::{AnnounceTo, CommandId, Refusal};
 use crate::event::form::{FieldForm, KindForm};
 use crate::event::record::{ReadError, field};
 use crate::ids::{
-    AreaId, ButtonId, ChannelId, DoorGroupId, LegId, LineId, ListId, PanelId, PersonId, ReaderId, RingId,
+    AnnouncementId, AreaId, ButtonId, ChannelId, DoorGroupId, LegId, LineId, ListId, PanelId, PersonId,
+    ReaderId, RingId,
 };
 use crate::leg::{Cause, DigitVia};
 use crate::signal::{LightColour, Misread, ReaderService};
@@ -639,6 +640,22 @@ events! {
 events! {
     /// A panel.
     PanelEvent {
+        /// An announcement that a command began is over.
+        AnnouncementEnded = "announcement-ended" {
+            /// Which.
+            announcement: AnnouncementId,
+            /// By whom and for how long it was heard, or why it ended early or was not heard.
+            text: String,
+        },
+        /// A command has an announcement heard, at the panel or by whoever has its call.
+        Announced = "announced" {
+            /// Which.
+            announcement: AnnouncementId,
+            /// Who wanted it.
+            subject: Subject,
+            /// By whom it is heard.
+            to: AnnounceTo,
+        },
         /// A button is held for longer than 10 minutes.
         ButtonStuck = "button-stuck" {
             /// Which.

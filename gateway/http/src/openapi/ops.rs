@@ -141,7 +141,7 @@ const COMMAND: &[(u16, &str)] = &[
     ),
     (
         423,
-        "`no-call`: the line of the panel cannot be spoken on unless somebody rings; `not-virtual`: real hardware is never pretended to; `relay`: what is named tells something and opens nothing.",
+        "`no-call`: the line of the panel cannot be spoken on unless somebody rings, or nobody has a call there; `not-virtual`: real hardware is never pretended to; `relay`: what is named tells something and opens nothing.",
     ),
     (
         429,
@@ -492,6 +492,10 @@ pub(super) fn op(action: Action) -> Op {
         Action::PersonRemove => {
             Op::done("people", "remove a person with all credentials").problems(&[UNKNOWN, CHANGED])
         }
+        Action::Announce => Op::gives::<doors::Done<'_>>("calls", "have an announcement of the site file heard")
+            .about("`announcements` of the panel lists them. In a talk it is heard beside speech; without one it is heard where `may_call` of the panel is true, and ends if somebody rings or calls the door. It is no call and answers none. One is heard at a panel at a time.")
+            .may_take::<doors::AnnounceBody>()
+            .problems(COMMAND),
         Action::Call => Op::gives::<doors::Done<'_>>("calls", "call those of a button, though nobody rings")
             .about("Nobody rings, no bell is heard and nothing opens: whoever answers talks with the panel, and may there what he may in any call of that button. Only where `may_call` of the panel is true: its line can be spoken on without a ring, or it is virtual. Somebody who rings meanwhile goes before it.")
             .may_take::<doors::CommandBody>()

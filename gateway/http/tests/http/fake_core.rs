@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use gateway_bus::BusCore;
 use gateway_core::{
-    AlarmEvent, AlarmId, AlarmState, AlarmView, ButtonId, CallEvent, CallView, Clock, Command, CommandEvent,
-    CommandReply, CommandRequest, ContactState, ControllerEvent, DoorEvent, DoorGroupId, DoorId, DoorView,
-    Envelope, Event, Fault, FireView, GatewayEvent, Given, HoldView, Instant, LineId, LockState,
-    LockdownView, PanelEvent, PanelId, PanelView, QuietView, Refusal, RelayEvent, RelaySet, RingId,
-    RingToOpenView, RuleId, Seq, SiteId, SiteView, Subject, Timestamp, TriedRule,
+    AlarmEvent, AlarmId, AlarmState, AlarmView, AnnouncementId, ButtonId, CallEvent, CallView, Clock,
+    Command, CommandEvent, CommandReply, CommandRequest, ContactState, ControllerEvent, DoorEvent,
+    DoorGroupId, DoorId, DoorView, Envelope, Event, Fault, FireView, GatewayEvent, Given, HoldView, Instant,
+    LineId, LockState, LockdownView, PanelEvent, PanelId, PanelView, QuietView, Refusal, RelayEvent,
+    RelaySet, RingId, RingToOpenView, RuleId, Seq, SiteId, SiteView, Subject, Timestamp, TriedRule,
 };
 use gateway_store::{Store, Ticket};
 use tokio::sync::{mpsc, oneshot};
@@ -135,6 +135,10 @@ pub(crate) fn site() -> SiteView {
         name: "12 rue des Lilas".into(),
         panels: vec![PanelView {
             quiet: None,
+            announcements: vec![(
+                AnnouncementId::new("lift").expect("a name"),
+                "The lift is out of order".into(),
+            )],
             buttons: vec![(ButtonId::new("bell").expect("a name"), "Bell".into())],
             callable: true,
             doors: vec![DoorId::new("front").expect("a name")],
@@ -314,6 +318,19 @@ impl FakeCore {
                     v.panels[0].ring = Some(ring);
                 });
                 self.accepted(ticket, Some(ring)).await
+            }
+            Command::Announce {
+                announcement,
+                panel,
+                to,
+            } => {
+                let event = PanelEvent::Announced {
+                    announcement,
+                    subject: request.origin.subject,
+                    to,
+                };
+                let ticket = self.append(Event::Panel(panel, event), None);
+                self.accepted(ticket, None).await
             }
             Command::Call { button, panel } => {
                 let unix_ms = u64::try_from(self.clock.wall().as_millisecond()).expect("after 1970");

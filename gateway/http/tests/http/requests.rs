@@ -516,6 +516,51 @@ async fn a_panel_is_told_to_call_by_who_may_operate_it_and_the_story_says_by_who
 }
 
 #[tokio::test]
+async fn an_announcement_is_had_heard_by_who_may_operate_the_panel_and_opening_is_no_such_right() {
+    let site = Site::plain().await;
+    let ann = site.set_up().await;
+    let path = "/api/v1/panels/main/announce/lift";
+    for scopes in [r#"["read"]"#, r#"["open","read"]"#] {
+        let token = format!(
+            r#"{{"name":"t{}","scopes":{scopes},"doors":"all"}}"#,
+            scopes.len()
+        );
+        let token = site.token(&ann, &token).await;
+        let refused = site.post(path, &token, "").await;
+        assert_eq!((refused.status, refused.reason().as_str()), (403, "scope"));
+        let panel = &site.get("/api/v1/site", &token).await.json()["panels"][0];
+        assert_eq!(panel["may_announce"], false);
+    }
+    let other = r#"{"name":"other","scopes":["operate","read"],"doors":["garage"]}"#;
+    let other = site.token(&ann, other).await;
+    assert_eq!(site.post(path, &other, "").await.status, 404);
+    let panel = &site.get("/api/v1/site", &ann).await.json()["panels"][0];
+    assert_eq!(
+        (&panel["may_announce"], &panel["announcements"][0]["id"]),
+        (&true.into(), &"lift".into())
+    );
+    let house = r#"{"name":"house","scopes":["operate"],"doors":["front"]}"#;
+    let house = site.token(&ann, house).await;
+    for (body, status) in [
+        ("", 200),
+        (r#"{"to":"both"}"#, 200),
+        (r#"{"to":"phone","id":"once"}"#, 200),
+        (r#"{"to":"phone","id":"once"}"#, 409),
+        (r#"{"to":"everybody"}"#, 400),
+        (r#"{"to":null}"#, 400),
+        (r#"{"file":"/etc/passwd"}"#, 400),
+    ] {
+        let answer = site.post(path, &house, body).await;
+        assert_eq!(answer.status, status, "{body}: {answer:?}");
+    }
+    let journal = site.get("/api/v1/journal?kind=panel", &ann).await.json();
+    let told: Vec<_> = journal["records"].as_array().into_iter().flatten().collect();
+    let who_hears: Vec<_> = told.iter().map(|record| record["to"].as_str()).collect();
+    assert_eq!(who_hears, [Some("door"), Some("both"), Some("phone")]);
+    assert_eq!(told[0]["subject"], "integration:house");
+}
+
+#[tokio::test]
 async fn a_ring_is_pressed_told_as_a_story_and_hung_up() {
     let site = Site::plain().await;
     let ann = site.set_up().await;

@@ -190,6 +190,45 @@ fn a_panel_is_made_to_call_for_a_button_that_is_named_or_for_the_only_one() {
 }
 
 #[test]
+fn an_announcement_is_named_and_says_who_hears_it_or_whoever_stands_there() {
+    let read = |target, body: &str| {
+        let text = format!(r#"{{"command":"announce",{body}"id":"a","at":"2026-03-01T12:00:00Z"}}"#);
+        check(target, &text).map(|asked| asked.request.command)
+    };
+    let announce = |to| {
+        Ok(Command::Announce {
+            announcement: AnnouncementId::new("lift").expect("a name"),
+            panel: PanelId::new("main").expect("a name"),
+            to,
+        })
+    };
+    let panel = || Target::Panel("main".into());
+    assert_eq!(
+        read(panel(), r#""announcement":"lift","#),
+        announce(AnnounceTo::Door)
+    );
+    for to in AnnounceTo::ALL {
+        let body = format!(r#""announcement":"lift","panel":"main","to":"{to}","#);
+        assert_eq!(read(Target::Site, &body), announce(*to));
+    }
+    for bad in ["null", "\"\"", "\"Both\"", "\"everybody\""] {
+        let body = format!(r#""announcement":"lift","to":{bad},"#);
+        assert_eq!(read(panel(), &body), Err(Malformed::To.to_string()), "{bad}");
+    }
+    let missing = |field: &'static str| Err(Malformed::Name { field }.to_string());
+    for bad in [
+        "",
+        r#""announcement":null,"#,
+        r#""announcement":"../etc/passwd","#,
+    ] {
+        assert_eq!(read(panel(), bad), missing("announcement"), "{bad}");
+    }
+    assert_eq!(read(Target::Site, r#""announcement":"lift","#), missing("panel"));
+    let door = read(Target::Door("front".into()), r#""announcement":"lift","#);
+    assert!(door.is_err_and(|why| why.contains("a door takes")));
+}
+
+#[test]
 fn a_lockdown_is_of_the_site_or_of_a_group() {
     let check = |target, body: &str| {
         let text = format!(r#"{{{body},"id":"a","at":"2026-03-01T12:00:00Z"}}"#);

@@ -58,6 +58,10 @@ pub(crate) fn shape(view: &SiteView) -> Value {
                     .iter()
                     .map(|(id, name)| (id.as_str(), name.as_str()))
                     .collect::<Vec<_>>(),
+                p.announcements
+                    .iter()
+                    .map(|(id, name)| (id.as_str(), name.as_str()))
+                    .collect::<Vec<_>>(),
             ]))
             .collect::<Vec<_>>(),
         view.accounts.iter().map(|a| a.id.as_str()).collect::<Vec<_>>(),

@@ -90,6 +90,7 @@ fn a_door_with_its_own_lock_has_a_lock_a_contact_and_its_bell() {
             "hang_up_main",
             "quiet_main",
             "ring_to_open_main",
+            "announce_main_lift",
             "trigger_ring_main_bell",
             "make_call_main_bell"
         ]
@@ -135,6 +136,7 @@ fn the_site_has_connection_and_problem_and_the_bells_without_a_door() {
             "hang_up_main",
             "quiet_main",
             "ring_to_open_main",
+            "announce_main_lift",
             "trigger_ring_main_bell",
             "make_call_main_bell"
         ]
@@ -512,6 +514,45 @@ fn a_panel_can_be_made_to_call_where_its_line_is_heard_without_a_ring_and_nowher
     let found = all(&params(1883), &view, before);
     assert_eq!(
         found[1].1["components"]["make_call_main_bell"],
+        json!({ "platform": "button" })
+    );
+}
+
+#[test]
+fn each_announcement_of_a_panel_is_a_button_and_goes_when_the_site_file_lists_it_no_more() {
+    let mut view = view();
+    let found = all(&params(1883), &view, |_| Components::new());
+    let announce = &found[1].1["components"]["announce_main_lift"];
+    assert_eq!(
+        (
+            &announce["platform"],
+            &announce["name"],
+            &announce["command_topic"]
+        ),
+        (
+            &json!("button"),
+            &json!("Annoncer : The lift is out of order"),
+            &json!("doorline/lilas/panel/main/command")
+        )
+    );
+    let template = announce["command_template"].as_str().expect("a text");
+    assert!(
+        template.starts_with(r#"{"command":"announce","announcement":"lift","id":"ha-"#),
+        "{template}"
+    );
+    let before = shape(&view);
+    view.panels[0].announcements.clear();
+    assert_ne!(shape(&view), before, "it is announced anew");
+    let known = |topic: &str| {
+        let front = topic.ends_with("door_front/config");
+        front
+            .then(|| ("announce_main_lift".to_owned(), "button".to_owned()))
+            .into_iter()
+            .collect()
+    };
+    let found = all(&params(1883), &view, known);
+    assert_eq!(
+        found[1].1["components"]["announce_main_lift"],
         json!({ "platform": "button" })
     );
 }

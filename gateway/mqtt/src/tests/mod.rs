@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use gateway_core::{
-    AccountId, AccountState, AccountView, AlarmId, AlarmState, AlarmView, ButtonId, ContactState,
-    DoorGroupId, DoorId, DoorView, Fault, FireView, HoldView, Instant, LineId, LineState, LineView,
-    LockState, LockdownView, PanelId, PanelView, ReaderId, RelayId, RelayView, RingId, RingToOpenView, Seq,
-    SiteId, SiteView,
+    AccountId, AccountState, AccountView, AlarmId, AlarmState, AlarmView, AnnouncementId, ButtonId,
+    ContactState, DoorGroupId, DoorId, DoorView, Fault, FireView, HoldView, Instant, LineId, LineState,
+    LineView, LockState, LockdownView, PanelId, PanelView, ReaderId, RelayId, RelayView, RingId,
+    RingToOpenView, Seq, SiteId, SiteView,
 };
 
 use crate::{DiscoveryFormat, MqttDiscovery, MqttExtension, MqttParams, MqttVersion};
@@ -170,6 +170,10 @@ pub(crate) fn view() -> SiteView {
         name: "12 rue des Lilas".into(),
         panels: vec![PanelView {
             quiet: None,
+            announcements: vec![(
+                AnnouncementId::new("lift").expect("a name"),
+                "The lift is out of order".into(),
+            )],
             buttons: vec![(ButtonId::new("bell").expect("a name"), "Bell".into())],
             callable: true,
             doors: vec![front],

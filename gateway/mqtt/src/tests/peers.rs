@@ -254,7 +254,8 @@ impl FakeCore {
             while let Some(asked) = commands.recv().await {
                 let refusal = match &asked.request.command {
                     Command::Unread { reason, .. } => Some(*reason),
-                    Command::Call { .. }
+                    Command::Announce { .. }
+                    | Command::Call { .. }
                     | Command::ConfirmAlarm { .. }
                     | Command::EndHold { .. }
                     | Command::EndLockdown { .. }
@@ -353,7 +354,8 @@ fn judge(seen: &mut BTreeSet<String>, request: &CommandRequest) -> Option<Refusa
     } else {
         match &request.command {
             Command::Open { door } if door.as_str() == "front" => None,
-            Command::Call { .. }
+            Command::Announce { .. }
+            | Command::Call { .. }
             | Command::ConfirmAlarm { .. }
             | Command::EndHold { .. }
             | Command::EndLockdown { .. }

@@ -444,8 +444,9 @@ impl Site {
             Began::Asked => (Some(panel.clone()), None),
             Began::Rang => (None, Some(panel.clone())),
         };
-        // whoever passes by does not wait for anybody
+        // whoever passes by does not wait for anybody, and is told who listens
         request.early_media &= rang.is_some();
+        request.look_in = asked.is_some();
         let plan = Either::Outgoing(Box::new(CallPlan::new(now.mono, request)));
         let call = Call {
             asked,
@@ -487,6 +488,7 @@ impl Site {
             handover: Handover::default(),
             hang_up_after_open: false,
             line: line.clone(),
+            look_in: false,
             pause: Duration::ZERO,
             purpose: Purpose::Alarm,
             ring,
@@ -598,6 +600,7 @@ impl Site {
             further,
             hang_up_after_open: hang_up,
             line: line.clone(),
+            look_in: false,
             pause: list.as_ref().map_or(Duration::ZERO, |l| l.again),
             purpose: Purpose::Visitor,
             ring,
@@ -877,7 +880,7 @@ impl Site {
             self.record(now, Event::Panel(panel, event), Some(ring), simulated);
         }
         if self.lines.get(&line).is_some_and(|unit| unit.ring == Some(ring)) {
-            self.hush(now, &line, "the call ended");
+            self.hush_talk(now, &line, "the call ended");
         }
         if let Some(unit) = self.lines.get_mut(&line).filter(|u| u.ring == Some(ring)) {
             unit.ring = None;

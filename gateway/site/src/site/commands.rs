@@ -44,7 +44,8 @@ impl Site {
         let done = match request.command {
             // never a command: its id was not used up, and why it was refused is known
             Command::Unread { reason, text, .. } => Err((reason, text)),
-            Command::Call { .. }
+            Command::Announce { .. }
+            | Command::Call { .. }
             | Command::ConfirmAlarm { .. }
             | Command::EndHold { .. }
             | Command::EndLockdown { .. }
@@ -151,6 +152,13 @@ impl Site {
 
     fn carry_out(&mut self, now: Now, request: CommandRequest) -> Done {
         match request.command {
+            Command::Announce {
+                announcement,
+                panel,
+                to,
+            } => self
+                .announce(now, (announcement, panel), to, request.origin.subject)
+                .map(|()| None),
             Command::Call { button, panel } => {
                 let subject = request.origin.subject;
                 self.command_call(now, &panel, button, subject).map(Some)

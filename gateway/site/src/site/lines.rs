@@ -17,7 +17,7 @@ impl Site {
                 LineOutput::Command(command) => self.out.push_back(Output::Line(line.clone(), command)),
                 LineOutput::Ended { why } => {
                     let ring = self.lines.get_mut(line).and_then(|u| u.ring.take());
-                    self.hush(now, line, "the line was needed, or its time is over");
+                    self.hush_talk(now, line, "the line was needed, or its time is over");
                     if let Some(ring) = ring {
                         let talking = self.calls.get(&ring).is_some_and(Call::is_talking);
                         self.cancel(now, ring, ended_cause(why, talking));

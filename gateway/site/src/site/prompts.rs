@@ -1,10 +1,13 @@
-//! Sounds that rules have heard at panels, and by whoever has a call. They open nothing and hold nobody up: a visitor who
-//! rings, and whoever calls the door, take the line from them.
+//! Sounds that rules and commands have heard at panels, and by whoever has a call. They open nothing and hold nobody up: a
+//! visitor who rings, and whoever calls the door, take the line from them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gateway_core::{Event, Instant, LegId, LineId, RingId, RuleEvent, RuleId};
+use gateway_core::{
+    AnnounceTo, AnnouncementId, Event, Instant, LegId, LineId, LineState, PanelEvent, PanelId, Refusal,
+    RingId, RuleEvent, RuleId, Subject,
+};
 use gateway_line::{SeizeRefused, SeizeWhy};
 use gateway_rules::{Action, Ear, Sound};
 
@@ -16,6 +19,11 @@ const LONGEST: Duration = Duration::from_secs(40);
 
 /// Sounds for phones that may be heard at one time; those for lines are as many as lines.
 const MOST_AT_PHONES: usize = 64;
+
+/// Names of so many announcements are told to who named none.
+const NAMED: usize = 8;
+
+type Done = Result<(), (Refusal, String)>;
 
 /// What is heard at lines, one thing at each, and by those who talk there.
 #[derive(Debug, Default)]
@@ -29,23 +37,57 @@ pub(super) struct Prompts {
 /// One of them.
 #[derive(Debug)]
 struct Prompt {
-    /// In words, for the record of a failure.
-    action: String,
-    ring: Option<RingId>,
-    rule: RuleId,
+    asked: Asked,
     /// The line was taken for it, and is given back after it; else it is heard in a talk.
     seized: bool,
-    simulated: bool,
     turn: u64,
     /// It is given up then.
     until: Instant,
 }
 
-/// Who wants something heard.
+/// Who wants something heard, for the record of how that went.
+#[derive(Clone, Debug)]
+struct Asked {
+    by: By,
+    ring: Option<RingId>,
+    simulated: bool,
+}
+
+#[derive(Clone, Debug)]
+enum By {
+    Command {
+        announcement: AnnouncementId,
+        panel: PanelId,
+    },
+    Rule {
+        /// In words, for the record of a failure.
+        action: String,
+        rule: RuleId,
+    },
+}
+
+/// The rule that wants something heard.
 pub(super) struct AskedBy<'a> {
     pub(super) ring: Option<RingId>,
     pub(super) rule: &'a RuleId,
     pub(super) simulated: bool,
+}
+
+impl Prompts {
+    fn made(&mut self, now: Now, asked: Asked, seized: bool) -> Prompt {
+        self.next += 1;
+        Prompt {
+            asked,
+            seized,
+            turn: self.next,
+            until: now.mono + LONGEST,
+        }
+    }
+}
+
+fn too_much() -> (Refusal, String) {
+    let text = "too much is being heard at this moment".to_owned();
+    (Refusal::Overload, text)
 }
 
 impl Site {
@@ -57,10 +99,125 @@ impl Site {
         line: LineId,
         (sound, to): (Sound, Ear),
     ) -> Result<(), String> {
-        match to {
-            Ear::Line => self.prompt_line(now, by, line, sound),
-            Ear::Phone { alone } => self.prompt_phone(now, by, line, (sound, alone)),
+        let action = Action::Prompt {
+            line: line.clone(),
+            sound: sound.clone(),
+            to,
+        };
+        let asked = Asked {
+            by: By::Rule {
+                action: action.to_string(),
+                rule: by.rule.clone(),
+            },
+            ring: by.ring,
+            simulated: by.simulated,
+        };
+        let done = match to {
+            Ear::Line => self
+                .talk_path(now, &line, SeizeWhy::IncomingCall)
+                .map(|seized| self.prompt_line(now, asked, line, sound, seized)),
+            Ear::Phone { alone } => self.prompt_phone(now, asked, line, (sound, alone)),
+        };
+        done.map_err(|(_, text)| text)
+    }
+
+    /// Has an announcement of the site file heard, because somebody asked for it. It is no call and no answer of one.
+    pub(super) fn announce(
+        &mut self,
+        now: Now,
+        (announcement, panel): (AnnouncementId, PanelId),
+        to: AnnounceTo,
+        subject: Subject,
+    ) -> Done {
+        let Some(of) = self.params.panels.get(&panel) else {
+            return Err((Refusal::Unknown, format!("there is no panel {panel:?}")));
+        };
+        let line = of.line.clone();
+        let listed = self.params.announcements.get(&announcement);
+        let Some(listed) = listed.filter(|listed| listed.panels.contains(&panel)) else {
+            return Err((Refusal::Unknown, self.not_listed(&announcement, &panel)));
+        };
+        let sound = Sound::File(listed.file.clone());
+        let ring = self.talk_at(&line);
+        let call = ring.and_then(|ring| self.calls.get(&ring));
+        // a line may be that of several panels: who may speak at one has no part in the talks of another
+        if call.is_some_and(|call| call.at_panel() != Some(&panel)) || self.announces(&line) {
+            let text = format!("something else is being heard at panel {panel}; try again when it is over");
+            return Err((Refusal::LineBusy, text));
         }
+        let phone = match to {
+            AnnounceTo::Both => ring.is_some(),
+            AnnounceTo::Door => false,
+            AnnounceTo::Phone if ring.is_none() => {
+                let text = format!("nobody has a call at panel {panel} who could hear it");
+                return Err((Refusal::NoCall, text));
+            }
+            AnnounceTo::Phone => true,
+        };
+        if phone && self.prompts.at_phones.len() >= MOST_AT_PHONES {
+            return Err(too_much());
+        }
+        let seized = match to {
+            AnnounceTo::Both | AnnounceTo::Door if ring.is_none() && !self.is_callable(&panel) => {
+                let text = format!(
+                    "panel {panel} is heard only when somebody rings or talks there; if its line can be spoken on at any \
+                     time, say so: call-in = \"self-start\" in [lines.{line}]"
+                );
+                return Err((Refusal::NoCall, text));
+            }
+            AnnounceTo::Both | AnnounceTo::Door => Some(self.talk_path(now, &line, SeizeWhy::Asked)?),
+            AnnounceTo::Phone => None,
+        };
+        let asked = Asked {
+            by: By::Command {
+                announcement: announcement.clone(),
+                panel: panel.clone(),
+            },
+            ring,
+            simulated: self.params.lines.get(&line).is_some_and(|line| line.simulated),
+        };
+        let event = PanelEvent::Announced {
+            announcement,
+            subject,
+            to,
+        };
+        self.record(now, Event::Panel(panel, event), asked.ring, asked.simulated);
+        if let Some(seized) = seized {
+            self.prompt_line(now, asked.clone(), line.clone(), sound.clone(), seized);
+        }
+        if phone {
+            self.prompt_phone(now, asked, line, (sound, false))?;
+        }
+        Ok(())
+    }
+
+    /// Is an announcement heard there that a command began? One after the other, so that nobody is talked over.
+    fn announces(&self, line: &LineId) -> bool {
+        let at_phones = self.prompts.at_phones.values().filter(|(at, _)| at == line);
+        let here = self.prompts.by_line.get(line).into_iter();
+        let mut all = here.chain(at_phones.map(|(_, prompt)| prompt));
+        all.any(|prompt| matches!(prompt.asked.by, By::Command { .. }))
+    }
+
+    fn not_listed(&self, announcement: &AnnouncementId, panel: &PanelId) -> String {
+        let all = self.announcements_at(panel);
+        let mut names: Vec<&str> = all.iter().take(NAMED).map(|(id, _)| id.as_str()).collect();
+        if all.len() > NAMED {
+            names.push("…");
+        }
+        let there = match names.as_slice() {
+            [] => "there is none; [announcements] of the site file lists them".to_owned(),
+            _ => format!("there are: {}", names.join(", ")),
+        };
+        format!("there is no announcement {announcement:?} at panel {panel}; {there}")
+    }
+
+    /// What a command may have heard at a panel, with names for people.
+    pub(super) fn announcements_at(&self, panel: &PanelId) -> Vec<(AnnouncementId, String)> {
+        let all = self.params.announcements.iter();
+        all.filter(|(_, of)| of.panels.contains(panel))
+            .map(|(id, of)| (id.clone(), of.name.clone()))
+            .collect()
     }
 
     /// Whoever has a call hears which door it is, where its panel says so.
@@ -79,38 +236,16 @@ impl Site {
         }
     }
 
-    fn prompt_phone(
-        &mut self,
-        now: Now,
-        by: &AskedBy<'_>,
-        line: LineId,
-        (sound, alone): (Sound, bool),
-    ) -> Result<(), String> {
-        let ring = self.lines.get(&line).and_then(|unit| unit.ring);
-        let call = ring.and_then(|ring| self.calls.get(&ring));
-        let talks = call.filter(|call| call.is_talking());
-        let Some(leg) = talks.and_then(super::calls::Call::winner) else {
-            return Err("nobody has a call there".to_owned());
+    fn prompt_phone(&mut self, now: Now, asked: Asked, line: LineId, (sound, alone): (Sound, bool)) -> Done {
+        let call = self.talk_at(&line).and_then(|ring| self.calls.get(&ring));
+        let Some(leg) = call.and_then(super::calls::Call::winner) else {
+            return Err((Refusal::NoCall, "nobody has a call there".to_owned()));
         };
         if self.prompts.at_phones.len() >= MOST_AT_PHONES {
-            return Err("too much is being heard at this moment".to_owned());
+            return Err(too_much());
         }
-        self.prompts.next += 1;
-        let turn = self.prompts.next;
-        let action = Action::Prompt {
-            line: line.clone(),
-            sound: sound.clone(),
-            to: Ear::Phone { alone },
-        };
-        let prompt = Prompt {
-            action: action.to_string(),
-            ring: by.ring,
-            rule: by.rule.clone(),
-            seized: false,
-            simulated: by.simulated,
-            turn,
-            until: now.mono + LONGEST,
-        };
+        let prompt = self.prompts.made(now, asked, false);
+        let turn = prompt.turn;
         self.prompts.at_phones.insert(turn, (line.clone(), prompt));
         self.out.push_back(Output::SayToLeg {
             alone,
@@ -121,48 +256,46 @@ impl Site {
         Ok(())
     }
 
-    fn prompt_line(&mut self, now: Now, by: &AskedBy<'_>, line: LineId, sound: Sound) -> Result<(), String> {
-        if self.prompts.by_line.contains_key(&line) {
-            return Err("something else is being heard there".to_owned());
+    /// Is something to be heard at a line at this moment? True if its talk path was taken for it, false if a talk goes on there.
+    fn talk_path(&mut self, now: Now, line: &LineId, why: SeizeWhy) -> Result<bool, (Refusal, String)> {
+        if self.prompts.by_line.contains_key(line) {
+            let text = "something else is being heard there".to_owned();
+            return Err((Refusal::LineBusy, text));
         }
-        let talks = self.talks_at(&line);
-        let Some(unit) = self.lines.get_mut(&line) else {
-            return Err(format!("there is no line {line:?}"));
+        if self.talk_at(line).is_some() {
+            return Ok(false);
+        }
+        let Some(unit) = self.lines.get_mut(line) else {
+            return Err((Refusal::Unknown, format!("there is no line {line:?}")));
         };
-        if !talks {
-            if unit.ring.is_some() {
-                return Err(format!("nothing is heard there: {}", SeizeRefused::LineBusy));
+        if unit.ring.is_some() {
+            let text = format!("nothing is heard there: {}", SeizeRefused::LineBusy);
+            return Err((Refusal::LineBusy, text));
+        }
+        let seized = unit.line.seize(now.mono, why);
+        let reason = match unit.line.state() {
+            LineState::Fault => Refusal::Fault,
+            LineState::Idle => Refusal::NoCall,
+            LineState::BusyOther | LineState::Handset | LineState::Ours | LineState::Ringing => {
+                Refusal::LineBusy
             }
-            let seized = unit.line.seize(now.mono, SeizeWhy::IncomingCall);
-            seized.map_err(|why| format!("nothing is heard there: {why}"))?;
-            self.drain_line(now, &line);
-        }
-        self.prompts.next += 1;
-        let turn = self.prompts.next;
-        let action = Action::Prompt {
-            line: line.clone(),
-            sound: sound.clone(),
-            to: Ear::Line,
         };
-        let prompt = Prompt {
-            action: action.to_string(),
-            ring: by.ring,
-            rule: by.rule.clone(),
-            seized: !talks,
-            simulated: by.simulated,
-            turn,
-            until: now.mono + LONGEST,
-        };
-        self.prompts.by_line.insert(line.clone(), prompt);
-        self.out.push_back(Output::Say { line, sound, turn });
-        Ok(())
+        seized.map_err(|why| (reason, format!("nothing is heard there: {why}")))?;
+        self.drain_line(now, line);
+        Ok(true)
     }
 
-    /// Does a call that goes on have the line, so that its talk path is open?
-    fn talks_at(&self, line: &LineId) -> bool {
-        let ring = self.lines.get(line).and_then(|unit| unit.ring);
-        let call = ring.and_then(|ring| self.calls.get(&ring));
-        call.is_some_and(super::calls::Call::is_talking)
+    fn prompt_line(&mut self, now: Now, asked: Asked, line: LineId, sound: Sound, seized: bool) {
+        let prompt = self.prompts.made(now, asked, seized);
+        let turn = prompt.turn;
+        self.prompts.by_line.insert(line.clone(), prompt);
+        self.out.push_back(Output::Say { line, sound, turn });
+    }
+
+    /// The ring of the call that has the line and talks, so that its talk path is open.
+    fn talk_at(&self, line: &LineId) -> Option<RingId> {
+        let ring = self.lines.get(line).and_then(|unit| unit.ring)?;
+        self.calls.get(&ring)?.is_talking().then_some(ring)
     }
 
     /// The driver says how long it was heard, or why it was not.
@@ -190,6 +323,19 @@ impl Site {
         }
     }
 
+    /// Ends what is heard at a line, and by the phone that talked there.
+    pub(super) fn hush_talk(&mut self, now: Now, line: &LineId, why: &str) {
+        self.hush(now, line, why);
+        let there = self.prompts.at_phones.iter().filter(|(_, (at, _))| at == line);
+        let turns: Vec<u64> = there.map(|(turn, _)| *turn).collect();
+        for turn in turns {
+            // with its leg the sound is gone
+            if let Some((line, prompt)) = self.prompts.at_phones.remove(&turn) {
+                self.prompted(now, line, prompt, Ok(format!("ended early: {why}")));
+            }
+        }
+    }
+
     /// Ends what is heard at a line.
     pub(super) fn hush(&mut self, now: Now, line: &LineId, why: &str) {
         if self.prompts.by_line.contains_key(line) {
@@ -213,19 +359,15 @@ impl Site {
     }
 
     fn prompted(&mut self, now: Now, line: LineId, prompt: Prompt, heard: Result<String, String>) {
-        let event = match heard {
-            Ok(text) => RuleEvent::Prompted { line, text },
-            Err(text) => RuleEvent::Failed {
-                action: prompt.action,
-                text,
-            },
+        let Asked { by, ring, simulated } = prompt.asked;
+        let event = match (by, heard) {
+            (By::Command { announcement, panel }, Ok(text) | Err(text)) => {
+                Event::Panel(panel, PanelEvent::AnnouncementEnded { announcement, text })
+            }
+            (By::Rule { rule, .. }, Ok(text)) => Event::Rule(rule, RuleEvent::Prompted { line, text }),
+            (By::Rule { action, rule }, Err(text)) => Event::Rule(rule, RuleEvent::Failed { action, text }),
         };
-        self.record(
-            now,
-            Event::Rule(prompt.rule, event),
-            prompt.ring,
-            prompt.simulated,
-        );
+        self.record(now, event, ring, simulated);
     }
 
     /// When [`Self::prompts_due`] has something to do.

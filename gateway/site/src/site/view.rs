@@ -150,6 +150,7 @@ impl Site {
         let panels = self.params.panels.iter();
         panels
             .map(|(id, params)| PanelView {
+                announcements: self.announcements_at(id),
                 buttons: params
                     .buttons
                     .iter()

@@ -147,6 +147,14 @@ pub(crate) fn files(config: &Config) -> Files {
             files.faults.push(late(&key, error));
         }
     }
+    for (id, announcement) in &config.announcements {
+        let key = format!("announcements.{id}.file");
+        if files.here(&[(&key, &announcement.file)])
+            && let Err(error) = prompts::recording(&announcement.file)
+        {
+            files.faults.push(late(&key, error));
+        }
+    }
     for (id, rule) in &config.rules {
         for (index, action) in rule.actions.iter().enumerate() {
             let key = format!("rules.{id}.do[{index}].prompt.file");

@@ -32,6 +32,11 @@ pub(crate) fn site(config: &Config, instance: &str) -> site::SiteParams {
             panel: a.panel.clone(),
             rounds: a.rounds,
         }),
+        announcements: map(&config.announcements, |a| site::AnnouncementParams {
+            file: a.file.clone(),
+            name: a.name.clone(),
+            panels: config.panels_of(a).cloned().collect(),
+        }),
         areas: map(&config.areas, |a| site::Area {
             passback: match a.anti_passback {
                 config::AntiPassback::Hard => site::Passback::Hard,

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod alarm;
+mod announce;
 mod api;
 mod asked;
 mod beside;

@@ -1,6 +1,7 @@
 //! Doors, panels and people of a house under virtual time, a subject a module: one program, since each would link the whole gateway.
 
 mod alarms;
+mod announce;
 mod arrivals;
 mod asked;
 mod bells;

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use gateway_access::{CallerPattern, GrantParts};
 use gateway_core::{
-    Cause, Command, CommandEvent, CommandId, CommandRequest, DigitVia, DoorEvent, Edge, Envelope, Event,
-    Factor, Given, InputId, Instant, LegCommand, LegEvent, LegId, Origin, Peer, Record, Secret, Signal,
-    SignalKind, Subject, Timestamp,
+    ANONYMOUS, AnnounceTo, Cause, Command, CommandEvent, CommandId, CommandRequest, DigitVia, DoorEvent,
+    Edge, Envelope, Event, Factor, Given, InputId, Instant, LegCommand, LegEvent, LegId, Origin, Peer,
+    Record, Secret, Signal, SignalKind, Subject, Timestamp,
 };
 use gateway_site::rules::{Action, Conditions, Rule, Trigger};
 use gateway_site::{
@@ -248,6 +248,14 @@ fn peer(address: &str, trusted: bool) -> Peer {
     }
 }
 
+/// As somebody who wants it told to nobody.
+fn withheld(peer: Peer) -> Peer {
+    Peer {
+        withheld: true,
+        ..peer
+    }
+}
+
 impl World<'_> {
     fn play(base: &SiteParams, steps: Vec<Step>, seen: &RefCell<Seen>, talks: &RefCell<Talks>) -> Verdict {
         let mut world = World {
@@ -444,14 +452,18 @@ impl World<'_> {
         self.incoming += 1;
         let leg = LegId((1 << 40) + self.incoming);
         let peer = match who {
+            Who::Anonymous => withheld(peer(ANONYMOUS, true)),
             Who::Colleague => peer("sip:1001@pbx.example", true),
             Who::Forged => peer("sip:1000@pbx.example", false),
+            Who::ForgedWithheld => withheld(peer("sip:1000@pbx.example", false)),
             Who::Nobody => Peer::default(),
             Who::Stranger => peer("sip:1000@evil.example", true),
             Who::Target => peer("sip:1000@pbx.example", true),
+            Who::TargetWithheld => withheld(peer("sip:1000@pbx.example", true)),
         };
         self.legs.push(leg);
         let (account, panel) = (Some(id("pbx")), id(PANELS[line]));
+        let (before, hidden) = (self.records.len(), peer.withheld);
         self.input(Input::Leg(LegEvent::Incoming {
             at_once,
             account,
@@ -459,6 +471,14 @@ impl World<'_> {
             panel,
             peer,
         }))?;
+        // what opened is told by the entry of the site file; who called is not
+        let told = self.records.iter().skip(before).map(Record::from);
+        let named = |record: &Record| record.get("peer").as_text().is_some_and(|peer| peer != ANONYMOUS);
+        if let Some(record) = told.into_iter().find(|record| hidden && named(record)) {
+            return Err(TestCaseError::fail(format!(
+                "who withholds who he is was told: {record:?}"
+            )));
+        }
         Ok(leg)
     }
 
@@ -478,10 +498,13 @@ impl World<'_> {
             Step::Answer { leg, who } => {
                 let leg = self.leg(leg);
                 let peer = match who {
+                    Who::Anonymous => withheld(peer(ANONYMOUS, true)),
                     Who::Colleague => peer("sip:1001@pbx.example", true),
                     Who::Forged => peer("sip:1001@pbx.example", false),
+                    Who::ForgedWithheld => withheld(peer("sip:1001@pbx.example", false)),
                     Who::Nobody | Who::Target => Peer::default(),
                     Who::Stranger => peer("sip:666@pbx.example", true),
+                    Who::TargetWithheld => withheld(peer("sip:1001@pbx.example", true)),
                 };
                 self.input(Input::Leg(LegEvent::Answered { leg, peer }))
             }
@@ -723,6 +746,11 @@ impl World<'_> {
             23 | 24 => Command::Call {
                 button: Some(id("bell")),
                 panel: id(if what == 23 { "main" } else { "toys" }),
+            },
+            25 | 26 => Command::Announce {
+                announcement: id("lift"),
+                panel: id(if what == 25 { "main" } else { "toys" }),
+                to: AnnounceTo::Both,
             },
             _ => {
                 let calls = self.site.view().calls;

@@ -554,7 +554,10 @@ impl Model {
         // who waits for the answer may send again what a fault refused
         let waits = matches!(request.origin.factor, Factor::Api | Factor::Web);
         // nor is one remembered that a faulty line refuses, and lines are not modelled
-        let by_line = matches!(request.command, Command::Call { .. } | Command::Press { .. });
+        let by_line = matches!(
+            request.command,
+            Command::Announce { .. } | Command::Call { .. } | Command::Press { .. }
+        );
         if known || !waits || self.journal && self.guard && !by_line {
             self.ids.insert(key, now);
         }
@@ -588,7 +591,8 @@ impl Model {
         }
         match &request.command {
             Command::Call { panel, .. } => self.press = self.is_toy(panel),
-            Command::ConfirmAlarm { .. }
+            Command::Announce { .. }
+            | Command::ConfirmAlarm { .. }
             | Command::EndHold { .. }
             | Command::EndLockdown { .. }
             | Command::EndQuiet { .. }

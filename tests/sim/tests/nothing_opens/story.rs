@@ -24,11 +24,17 @@ pub(crate) const READERS: [&str; 2] = ["front-reader", "toy-reader"];
 /// Who the network says is there.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Who {
+    /// Withholds his number, and nobody knows it.
+    Anonymous,
     Colleague,
     Forged,
+    /// Says himself that he is the target, and wants it told to nobody.
+    ForgedWithheld,
     Nobody,
     Stranger,
     Target,
+    /// Withholds his number, which the PBX tells the gateway alone.
+    TargetWithheld,
 }
 
 #[derive(Clone, Debug)]
@@ -145,8 +151,11 @@ fn age() -> impl Strategy<Value = u64> {
 fn who() -> impl Strategy<Value = Who> {
     prop_oneof![
         4 => Just(Who::Target),
+        2 => Just(Who::TargetWithheld),
+        1 => Just(Who::Anonymous),
         1 => Just(Who::Colleague),
         1 => Just(Who::Forged),
+        1 => Just(Who::ForgedWithheld),
         1 => Just(Who::Nobody),
         1 => Just(Who::Stranger),
     ]
@@ -196,7 +205,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         2 => (0..2_usize, line_signal()).prop_map(|(line, signal)| Step::Line { line, signal }),
     ];
     let command = (
-        prop_oneof![6 => 0..6_usize, 1 => 6..18_usize, 2 => 18..25_usize],
+        prop_oneof![6 => 0..6_usize, 1 => 6..18_usize, 2 => 18..27_usize],
         0..12_u8,
         prop::option::weighted(0.9, prop_oneof![3 => Just(0_i64), 1 => -15_000..15_000_i64]),
         prop::bool::weighted(0.1),

@@ -89,6 +89,22 @@ impl Parts<'_> {
                 });
                 parts.push(part(format!("picture_{}", panel.id), "image", picture));
             }
+            for (announcement, label) in &panel.announcements {
+                let announce = json!({
+                    "name": name(&format!("{} {label}", self.words.announce)),
+                    "icon": "mdi:bullhorn",
+                    "command_topic": command,
+                    "command_template":
+                        format!("{{\"command\":\"announce\",\"announcement\":\"{announcement}\",{STAMP}"),
+                    "qos": 1,
+                    "availability": self.site_up(),
+                });
+                parts.push(part(
+                    format!("announce_{}_{announcement}", panel.id),
+                    "button",
+                    announce,
+                ));
+            }
             for (button, label) in &panel.buttons {
                 let (id, template) = (
                     &panel.id,

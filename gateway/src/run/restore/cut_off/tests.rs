@@ -358,6 +358,7 @@ async fn what_a_door_was_told_to_be_is_remembered_and_not_ended() {
 #[test]
 fn a_talk_is_kept_with_its_line_and_its_ring_and_who_only_rings_is_not() {
     let panel = |id: &str, ring: Option<RingId>| PanelView {
+        announcements: Vec::new(),
         buttons: Vec::new(),
         callable: true,
         doors: Vec::new(),

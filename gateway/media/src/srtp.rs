@@ -68,6 +68,7 @@ fn profile(suite: SrtpSuite) -> ProtectionProfile {
         SrtpSuite::AeadAes256Gcm => ProtectionProfile::AeadAes256Gcm,
         SrtpSuite::AesCm128Sha1_32 => ProtectionProfile::Aes128CmHmacSha1_32,
         SrtpSuite::AesCm128Sha1_80 => ProtectionProfile::Aes128CmHmacSha1_80,
+        SrtpSuite::AesCm256Sha1_32 => ProtectionProfile::Aes256CmHmacSha1_32,
         SrtpSuite::AesCm256Sha1_80 => ProtectionProfile::Aes256CmHmacSha1_80,
     }
 }

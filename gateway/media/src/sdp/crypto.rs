@@ -20,19 +20,28 @@ pub enum SrtpSuite {
     AesCm128Sha1_32,
     /// RFC 4568, the one everybody has.
     AesCm128Sha1_80,
+    /// RFC 6188, tag of 4 bytes on RTP.
+    AesCm256Sha1_32,
     /// RFC 6188.
     AesCm256Sha1_80,
 }
 
 impl SrtpSuite {
-    /// All, in the order in which we offer them.
-    pub const ALL: [Self; 5] = [
+    /// All, those we offer in their order before the others.
+    pub const ALL: [Self; 6] = [
         Self::AesCm128Sha1_80,
         Self::AesCm256Sha1_80,
         Self::AeadAes128Gcm,
         Self::AeadAes256Gcm,
         Self::AesCm128Sha1_32,
+        Self::AesCm256Sha1_32,
     ];
+
+    /// Is it offered? One that nobody has who lacks the others would only make the offer longer.
+    #[must_use]
+    pub(crate) const fn is_offered(self) -> bool {
+        !matches!(self, Self::AesCm256Sha1_32)
+    }
 
     /// Name in `a=crypto`.
     #[must_use]
@@ -42,6 +51,7 @@ impl SrtpSuite {
             Self::AeadAes256Gcm => "AEAD_AES_256_GCM",
             Self::AesCm128Sha1_32 => "AES_CM_128_HMAC_SHA1_32",
             Self::AesCm128Sha1_80 => "AES_CM_128_HMAC_SHA1_80",
+            Self::AesCm256Sha1_32 => "AES_256_CM_HMAC_SHA1_32",
             Self::AesCm256Sha1_80 => "AES_256_CM_HMAC_SHA1_80",
         }
     }
@@ -62,7 +72,7 @@ impl SrtpSuite {
     pub const fn key_len(self) -> usize {
         match self {
             Self::AeadAes128Gcm | Self::AesCm128Sha1_32 | Self::AesCm128Sha1_80 => 16,
-            Self::AeadAes256Gcm | Self::AesCm256Sha1_80 => 32,
+            Self::AeadAes256Gcm | Self::AesCm256Sha1_32 | Self::AesCm256Sha1_80 => 32,
         }
     }
 
@@ -71,7 +81,9 @@ impl SrtpSuite {
     pub const fn salt_len(self) -> usize {
         match self {
             Self::AeadAes128Gcm | Self::AeadAes256Gcm => 12,
-            Self::AesCm128Sha1_32 | Self::AesCm128Sha1_80 | Self::AesCm256Sha1_80 => 14,
+            Self::AesCm128Sha1_32 | Self::AesCm128Sha1_80 | Self::AesCm256Sha1_32 | Self::AesCm256Sha1_80 => {
+                14
+            }
         }
     }
 
@@ -80,7 +92,7 @@ impl SrtpSuite {
     pub const fn rtp_tag_len(self) -> usize {
         match self {
             Self::AeadAes128Gcm | Self::AeadAes256Gcm => 16,
-            Self::AesCm128Sha1_32 => 4,
+            Self::AesCm128Sha1_32 | Self::AesCm256Sha1_32 => 4,
             Self::AesCm128Sha1_80 | Self::AesCm256Sha1_80 => 10,
         }
     }
@@ -90,7 +102,9 @@ impl SrtpSuite {
     pub const fn rtcp_tag_len(self) -> usize {
         match self {
             Self::AeadAes128Gcm | Self::AeadAes256Gcm => 16,
-            Self::AesCm128Sha1_32 | Self::AesCm128Sha1_80 | Self::AesCm256Sha1_80 => 10,
+            Self::AesCm128Sha1_32 | Self::AesCm128Sha1_80 | Self::AesCm256Sha1_32 | Self::AesCm256Sha1_80 => {
+                10
+            }
         }
     }
 
@@ -210,6 +224,7 @@ impl CryptoAttribute {
             | SrtpSuite::AeadAes256Gcm
             | SrtpSuite::AesCm128Sha1_32
             | SrtpSuite::AesCm128Sha1_80
+            | SrtpSuite::AesCm256Sha1_32
             | SrtpSuite::AesCm256Sha1_80 => self.suite.name(),
         };
         format!("{} {name} inline:{}", self.tag, STANDARD.encode(&self.key.bytes))

@@ -53,13 +53,7 @@ impl Default for Capabilities {
             ptime_ms: 20,
             rtcp_mux: true,
             srtp: SrtpPolicy::Off,
-            suites: vec![
-                SrtpSuite::AesCm128Sha1_80,
-                SrtpSuite::AesCm256Sha1_80,
-                SrtpSuite::AeadAes128Gcm,
-                SrtpSuite::AeadAes256Gcm,
-                SrtpSuite::AesCm128Sha1_32,
-            ],
+            suites: SrtpSuite::ALL.to_vec(),
             keying: SrtpKeying::Sdes,
             fingerprint: None,
             ice: Side::Off,
@@ -166,7 +160,8 @@ impl OfferAnswer {
         let mut crypto = Vec::new();
         let by_dtls = policy != SrtpPolicy::Off && self.capabilities.keying == SrtpKeying::Dtls;
         if policy != SrtpPolicy::Off && !by_dtls {
-            for (n, suite) in self.capabilities.suites.clone().into_iter().enumerate() {
+            let suites = self.capabilities.suites.clone().into_iter();
+            for (n, suite) in suites.filter(|suite| suite.is_offered()).enumerate() {
                 let key = self.key(suite, rng);
                 crypto.push(CryptoAttribute {
                     tag: u32::try_from(n + 1).unwrap_or(u32::MAX),

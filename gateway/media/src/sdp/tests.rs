@@ -776,6 +776,7 @@ fn the_first_suite_of_the_offer_is_taken_under_the_name_it_has_there() {
         (&[draft], draft),
         (&[name, draft], name),
         (&["AES_CM_128_HMAC_SHA1_32", cm], "AES_CM_128_HMAC_SHA1_32"),
+        (&["AES_256_CM_HMAC_SHA1_32"], "AES_256_CM_HMAC_SHA1_32"),
     ] {
         let lines: String = (1..).zip(offered).map(|(tag, name)| line(tag, name)).collect();
         let (text, agreed) = answer(&mut dialog(SrtpPolicy::Required), &offer("RTP/SAVP", &lines));

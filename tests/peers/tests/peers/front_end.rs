@@ -319,7 +319,10 @@ fn front_end_telegrams_of_scs_and_of_welcome_ring_one_handset_and_nine_sends_the
             })?;
             let opened = decoded(&front_end, profile, "frame")?;
             ensure!(opened == [sent, sent], "{opened:?}");
-            let rings = gateway.events()?.into_iter().filter(|e| e["kind"] == "panel.ring");
+            let rings = gateway
+                .events()?
+                .into_iter()
+                .filter(|e| e["kind"] == "panel.ring");
             ensure!(rings.count() == 1, "one handset rang");
             phone.hang_up()?;
             gateway.verify()

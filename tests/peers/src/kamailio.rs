@@ -18,6 +18,8 @@ use crate::trust::Trust;
 /// What it is like.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct KamailioParams<'a> {
+    /// It does not stay on the way of a call (no Record-Route): requests inside it go from end to end.
+    pub leaves: bool,
     /// It keeps presence (RFC 3856): takes PUBLISH and SUBSCRIBE for it, and notifies.
     pub presence: bool,
     /// With these certificates it takes TLS besides UDP and TCP.
@@ -123,7 +125,8 @@ fn config(rig: &Rig, params: KamailioParams<'_>) -> anyhow::Result<String> {
         "return;"
     };
     text += &more;
-    text += ROUTES;
+    let routes = ROUTES.replace("STAYS", if params.leaves { "" } else { "record_route();" });
+    text += &routes;
     write!(text, "route[PRESENCE] {{\n    {presence}\n}}\n")?;
     let strip = if params.without_events {
         "sdp_remove_codecs_by_name(\"telephone-event\");"
@@ -212,7 +215,7 @@ request_route {
         consume_credentials();
     }
     route(PRESENCE);
-    record_route();
+    STAYS
     if (!lookup("location")) { sl_send_reply("404", "Nobody Of This Name"); exit; }
     route(RELAY);
 }

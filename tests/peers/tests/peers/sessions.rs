@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, ensure};
-use peers::{Account, Asterisk, Gateway, PbxParams, Phone, PhoneParams, Rig, Sipp, Site, Use, run, until};
+use peers::{
+    Account, Asterisk, Gateway, Kamailio, KamailioParams, PbxParams, Phone, PhoneParams, Rig, Sipp, Site,
+    Use, run, until,
+};
 
 use crate::secs;
 
@@ -323,5 +326,47 @@ fn a_thousand_calls_in_a_row_leave_nothing_behind() {
         );
         ensure!(after.2 < before.2 + 8 * 1024, "memory grew: {before:?} {after:?}");
         Ok(())
+    });
+}
+
+/// RFC 3261 §12.2.1.1: such a proxy throws away whatever comes to it inside a call.
+#[test]
+fn a_phone_past_a_proxy_that_does_not_stay_is_acknowledged_opens_and_is_hung_up() {
+    run(|rig| {
+        let params = KamailioParams {
+            leaves: true,
+            ..KamailioParams::default()
+        };
+        let mut pbx = Kamailio::start(rig, params)?;
+        let mut phone = Phone::start(rig, PhoneParams::at_pbx(1, "101", rig.port(Use::PbxSip)))?;
+        let site = Site {
+            account: Some(Account::default()),
+            targets: vec!["101".into()],
+            ..Site::default()
+        };
+        let mut gateway = Gateway::start(rig, &site.text(rig))?;
+        pbx.registered("101", secs(15))?;
+        pbx.registered("200", secs(15))?;
+
+        gateway.ring()?;
+        phone.hears("CALL_INCOMING", secs(10))?;
+        phone.answer()?;
+        // it says so once it has the ACK
+        phone.hears("CALL_ESTABLISHED", secs(10))?;
+        phone.press('9')?;
+        gateway.energised(secs(10))?;
+        phone.hang_up()?;
+        gateway.event(0, "call.ended", secs(10), |_| true)?;
+
+        let seq = gateway.last_seq();
+        until(secs(15), "the next visitor", || {
+            gateway.ring()?;
+            Ok(phone.hears("CALL_INCOMING", secs(3)).ok())
+        })?;
+        phone.answer()?;
+        phone.hears("CALL_ESTABLISHED", secs(10))?;
+        gateway.event(seq, "call.answered", secs(10), |_| true)?;
+        gateway.stop()?;
+        phone.hears("CALL_CLOSED", secs(10)).map(drop)
     });
 }

@@ -170,6 +170,14 @@ impl Account {
         Uri::sip(Some(&self.params.user), self.params.domain.clone(), None)
     }
 
+    /// The way of an account over UDP, if a request went over this connection for its size alone: nobody else knows of the connection.
+    pub(crate) fn datagrams(&self, flow: &Flow) -> Option<Flow> {
+        let moved = flow.transport == Transport::Tcp;
+        self.reg
+            .flow
+            .filter(|own| moved && own.transport == Transport::Udp)
+    }
+
     /// Routes that stand before all others (RFC 3261 §8.1.1.1): those of the configuration, else the outbound proxy.
     pub(crate) fn preset(&self) -> Vec<NameAddr> {
         if !self.params.routes.is_empty() {

@@ -223,18 +223,6 @@ fn stated(flow: Flow, dialog: &Dialog) -> Flow {
     }
 }
 
-/// The way of the next request, and the other one that there is: the same where there is no choice.
-pub(crate) fn ways(account: Option<&AccountId>, flow: Flow, dialog: &Dialog) -> [Flow; 2] {
-    let stated = stated(flow, dialog);
-    let beyond = is_far(flow.remote.ip()) && !is_far(stated.remote.ip());
-    match account {
-        None => [stated; 2],
-        Some(_) if beyond => [flow; 2],
-        Some(_) if dialog.follows => [stated, flow],
-        Some(_) => [flow, stated],
-    }
-}
-
 impl UserAgent {
     /// Ends a leg in whatever state it is; `Ended` with this cause is the only answer.
     pub fn end(&mut self, now: Instant, leg: LegId, cause: Cause) {
@@ -308,16 +296,38 @@ impl UserAgent {
                 self.direct_flow(call.account.as_ref(), flow, dialog)
             }));
         }
-        let account = call.account.as_ref().and_then(|id| self.accounts.get(id))?;
-        account.reg.flow
+        let account = call.account.as_ref();
+        let flow = account.and_then(|id| self.accounts.get(id))?.reg.flow?;
+        let dialog = call.dialog.as_ref();
+        Some(dialog.map_or(flow, |dialog| self.direct_flow(account, flow, dialog)))
     }
 
     /// Where a request inside a call goes. Over UDP that is where the route or Contact of the other side leads. A PBX is addressed where
     /// it was reached if it writes an address that only it can reach, as one in a container or behind a router does: a private
     /// one beside its own public one, or one at which our ACK was not heard. A connection stays what it is.
     pub(crate) fn direct_flow(&self, account: Option<&AccountId>, flow: Flow, dialog: &Dialog) -> Flow {
-        let [way, _] = ways(account, flow, dialog);
+        let [way, _] = self.ways(account, flow, dialog);
         way
+    }
+
+    /// The way of the next request, and the other one that there is: the same where there is no choice.
+    pub(crate) fn ways(&self, account: Option<&AccountId>, flow: Flow, dialog: &Dialog) -> [Flow; 2] {
+        let Some(account) = account else {
+            return [stated(flow, dialog); 2];
+        };
+        let account = self.accounts.get(account);
+        let datagrams = account.and_then(|account| account.datagrams(&flow));
+        let uri = dialog.next_hop().as_sip();
+        // an INVITE went over TCP for its size alone; the address it led to may know of UDP only
+        let by_udp = uri.is_some_and(|uri| !uri.secure && !uri.params.has("transport"));
+        let stated = stated(datagrams.filter(|_| by_udp).unwrap_or(flow), dialog);
+        if is_far(flow.remote.ip()) && !is_far(stated.remote.ip()) {
+            [flow; 2]
+        } else if dialog.follows {
+            [stated, flow]
+        } else {
+            [flow, stated]
+        }
     }
 
     pub(crate) fn send_bye(&mut self, now: Instant, leg: LegId, cause: Cause) {

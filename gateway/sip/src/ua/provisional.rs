@@ -7,7 +7,7 @@ use rand::Rng;
 
 use super::UserAgent;
 use super::agent::Use;
-use super::call::{EarlySession, GIVE_UP, Pending, Phase, T1, ways};
+use super::call::{EarlySession, GIVE_UP, Pending, Phase, T1};
 use super::dialog::Dialog;
 use super::headers::{ACCEPT_OFFER, IDENTITY, SDP};
 use super::identity;
@@ -132,7 +132,7 @@ impl UserAgent {
             .leading_number(&HeaderName::RSeq)
             .filter(|_| reliable);
         if let Some(rseq) = rseq {
-            let [way, other] = ways(invite.account.as_ref(), invite.flow, &early.dialog);
+            let [way, other] = self.ways(invite.account.as_ref(), invite.flow, &early.dialog);
             let unheard = early.rseq == Some(rseq) && way != other;
             if unheard {
                 early.dialog.follows = !early.dialog.follows;

@@ -90,6 +90,8 @@ impl Seen {
 
 /// Our Contact on a flow: of an account, or with nobody's name.
 pub(crate) fn contact_uri(account: Option<&Account>, public: Option<IpAddr>, user: &str, flow: &Flow) -> Uri {
+    let datagrams = account.and_then(|account| account.datagrams(flow));
+    let flow = datagrams.as_ref().unwrap_or(flow);
     let at = account.map_or(flow.local, |account| {
         place(account.reg.seen.at(flow), public, flow)
     });

@@ -5,7 +5,7 @@ use gateway_core::{AccountId, Cause, Instant, LegId};
 use super::UserAgent;
 use super::account::Account;
 use super::agent::Use;
-use super::call::{Ack, Acks, Call, Dialing, EarlySession, NIL_SESSION, Phase, ways};
+use super::call::{Ack, Acks, Call, Dialing, EarlySession, NIL_SESSION, Phase};
 use super::dialog::Dialog;
 use super::headers::{ALLOW, SDP, reason};
 use super::hop::{Hop, Reached};
@@ -610,7 +610,7 @@ impl UserAgent {
             return;
         };
         let seq = invite.request.headers.cseq().map_or(1, |cseq| cseq.number);
-        let ways = ways(invite.account.as_ref(), invite.flow, &dialog);
+        let ways = self.ways(invite.account.as_ref(), invite.flow, &dialog);
         let [flow, _] = ways;
         let mut ack = dialog
             .ack(seq)

@@ -308,6 +308,33 @@ fn a_long_invite_goes_over_tcp_and_over_udp_where_nobody_listens() {
     assert_eq!(flow.transport, Transport::Udp);
 }
 
+/// The connection was for the size of the INVITE alone: nobody but the PBX can use it.
+#[test]
+fn a_call_whose_invite_went_over_tcp_for_its_size_goes_on_over_udp_unless_its_answer_says_tcp() {
+    for (contact, by) in [
+        ("<sip:1000@10.0.0.9:5062>", Transport::Udp),
+        ("<sip:1000@10.0.0.2;transport=tcp>", Transport::Tcp),
+    ] {
+        let mut bench = Bench::trunk();
+        let (flow, invite) = bench
+            .dial_with(Some(super::bench::pbx()), "1000", vec![b'x'; 1300])
+            .expect("a route");
+        assert_eq!(flow.transport, Transport::Tcp);
+        let ours = invite.headers.text(&HeaderName::Contact).expect("ours");
+        assert!(!ours.contains("transport"), "{ours}");
+        let ok = Response::to(&invite, 200)
+            .with_to_tag("r")
+            .with(HeaderName::Contact, contact)
+            .with_body("application/sdp", SDP);
+        bench.reply_with(flow, ok);
+        let (way, ack) = bench.request();
+        assert_eq!((way.transport, ack.method), (by, Method::ACK));
+        bench.end(LegId(1), Cause::Released);
+        let (way, bye) = bench.request();
+        assert_eq!((way.transport, bye.method), (by, Method::BYE));
+    }
+}
+
 #[test]
 fn a_direct_call_needs_no_account_and_a_number_alone_does() {
     let mut bench = Bench::new(Vec::new());

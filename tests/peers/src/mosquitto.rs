@@ -149,6 +149,16 @@ impl Mosquitto {
         .collect()
     }
 
+    /// Clients whose subscriptions it has taken, by their names.
+    #[must_use]
+    pub fn subscribers(&self) -> Vec<String> {
+        let log = self.process.log();
+        let told = log
+            .lines()
+            .filter_map(|line| line.split_once("Sending SUBACK to "));
+        told.map(|(_, name)| name.trim().to_owned()).collect()
+    }
+
     /// Kills it.
     pub fn kill(&mut self) {
         self.process.kill();

@@ -336,11 +336,9 @@ fn a_relay_with_its_own_timer_opens_and_lets_go_whatever_is_gone() {
         // the guard ends it in time; what opens is good for the time in which it has to be confirmed, and no longer
         let subscriber = Subscriber::start(rig, None, &["shelly/rpc"])?;
         until(secs(10), "the subscription", || {
-            let spoken = broker.spoken();
-            Ok(spoken
-                .iter()
-                .any(|(name, how)| how == "p5" && !name.starts_with("doorline"))
-                .then_some(()))
+            let all = broker.subscribers();
+            let other = |name: &String| name != "shelly" && !name.starts_with("doorline");
+            Ok(all.iter().any(other).then_some(()))
         })?;
         let on = open(&api, "first", &mut |limit| shelly.edge(limit))?;
         let order = subscriber.line("the order to open", |line| line.contains("toggle_after"))?;

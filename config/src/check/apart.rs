@@ -15,23 +15,33 @@ use crate::value::Topic;
 /// What switches relays of others, whatever the outputs are called.
 #[derive(Default)]
 pub(super) struct Orders {
-    /// Order and place.
-    off: Vec<(String, String)>,
+    /// Order and place, and whether it is a request: a message that rests nothing there may be, a request that does nothing there is not.
+    off: Vec<(String, String, Sent)>,
     /// And what each does.
     on: Vec<(String, String, Deed)>,
 }
 
+/// How an order goes out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// To a topic of the broker.
+    Message,
+    /// To a server.
+    Request,
+}
+
 impl Orders {
     /// Those of the output that is told at `at`.
-    pub(super) fn add(&mut self, at: &str, on: String, off: String, deed: Deed) {
+    pub(super) fn add(&mut self, at: &str, sent: Sent, (on, off): (String, String), deed: Deed) {
         // that both are one is a fault of that output alone
         if on != off {
-            self.off.push((off, format!("{at}.off")));
+            self.off.push((off, format!("{at}.off"), sent));
         }
         self.on.push((on, format!("{at}.on"), deed));
     }
 
-    /// What energises two outputs, or rests one and energises another, is refused; what rests two is told.
+    /// What energises two outputs, or rests one and energises another, is refused, and so is a request that rests two; a message
+    /// that does is told.
     pub(super) fn report(self, check: &mut Check<'_>) {
         let Self { off, on } = self;
         for (n, (order, at, deed)) in on.iter().enumerate() {
@@ -43,12 +53,19 @@ impl Orders {
                 check.fault(FaultKind::Duplicate, at, &[other], text, hint);
             }
         }
-        for (n, (order, at)) in off.iter().enumerate() {
+        for (n, (order, at, sent)) in off.iter().enumerate() {
             if let Some((_, other, _)) = on.iter().find(|(energises, ..)| energises == order) {
                 let text = format!("is what energises another relay ({})", check.cite(other));
                 let hint = "allowed: what brings this relay to rest and no other one on";
                 check.fault(FaultKind::Unsafe, at, &[other], text, hint);
-            } else if let Some((_, other)) = off.iter().take(n).find(|(rests, _)| rests == order) {
+            } else if let Some((_, other, _)) = off.iter().take(n).find(|(rests, ..)| rests == order) {
+                if *sent == Sent::Request {
+                    let text = format!("is what brings the relay of {} to rest", check.cite(other));
+                    let hint =
+                        "allowed: one output for each relay, and for each a request that rests it alone";
+                    check.fault(FaultKind::Duplicate, at, &[other], text, hint);
+                    continue;
+                }
                 let text = format!(
                     "also brings another relay to rest ({}): a pulse there would end with one here",
                     check.cite(other)

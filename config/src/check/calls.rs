@@ -63,8 +63,13 @@ pub(super) fn check(check: &mut Check<'_>) {
             }
         }
         let mut buttons = config.panels.values().flat_map(|panel| panel.buttons.values());
+        let mut bells = config.panels.values().flat_map(|panel| {
+            let concierge = panel.apartments.as_ref().and_then(|of| of.concierge.as_ref());
+            panel.floor_call.iter().chain(concierge)
+        });
         let mut callers = config.panels.values().flat_map(|panel| &panel.callers);
         if !buttons.any(|button| button.lists().any(|list| list == id))
+            && !bells.any(|list| list == id)
             && !callers.any(|caller| caller.list.as_ref() == Some(id))
             && !alarms::calls(config, id)
         {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gateway_core::InputId;
 
 use super::Check;
-use super::apart::Orders;
+use super::apart::{Orders, Sent};
 use super::claims::roles;
 use super::deed::Deed;
 use crate::fault::FaultKind;
@@ -75,7 +75,7 @@ pub(super) fn check(check: &mut Check<'_>) {
                     };
                     let parts = vec![web.on.clone(), web.on_body.clone().unwrap_or_default()];
                     let (on, off) = (order(&web.on, &web.on_body), order(&web.off, &web.off_body));
-                    orders.add(&at, on, off, Deed::new(server, parts));
+                    orders.add(&at, Sent::Request, (on, off), Deed::new(server, parts));
                 }
                 http(check, &at, web);
                 Relay {
@@ -113,7 +113,8 @@ pub(super) fn check(check: &mut Check<'_>) {
                 if secretless(check, &at, mqtt) {
                     let order = |order: &str| format!("{order:?} on {}", mqtt.topic);
                     let deed = Deed::new(mqtt.topic.to_string(), vec![mqtt.on.clone()]);
-                    orders.add(&at, order(&mqtt.on), order(&mqtt.off), deed);
+                    let both = (order(&mqtt.on), order(&mqtt.off));
+                    orders.add(&at, Sent::Message, both, deed);
                 }
                 same(check, &at, ("on", &mqtt.on), ("off", &mqtt.off));
                 // the question is asked without any permission

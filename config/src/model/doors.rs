@@ -71,7 +71,7 @@ table! {
         /// Apartments, on a line that says whom it rings.
         apartments: Option<Apartments> = "apartments", table(), optional, Live;
         /// List that is called from the door of the apartment itself, where the line has a wire for it; without it such a
-        /// call rings nobody.
+        /// call rings nobody. It is a call of its own, without speech, that never takes the line.
         floor_call: Option<ListId> = "floor-call", refer("list"), optional, Live;
         /// Its buttons.
         buttons: BTreeMap<ButtonId, Button> = "buttons", map("button"), or("{}"), Live;

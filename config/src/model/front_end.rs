@@ -32,7 +32,8 @@ table! {
         call_input: u8 = "call-input", int(0, 15), or("0"), Restart;
         /// Input that tells when the stock handset is lifted; left out if it is not wired.
         handset_input: Option<u8> = "handset-input", int(0, 15), optional, Restart;
-        /// Input that is high while another panel has the line; left out if it is not wired.
+        /// Input that is high while another panel has the line; left out if it is not wired. A ring counts even then: whoever
+        /// rings has the line.
         busy_input: Option<u8> = "busy-input", int(0, 15), optional, Restart;
         /// Input that is high while somebody rings at the door of the apartment itself; left out if it is not wired.
         floor_input: Option<u8> = "floor-input", int(0, 15), optional, Restart;

@@ -11,9 +11,13 @@ use crate::params::{CallIn, EndedWhy, LineParams, OpenWhen, Output, PressAnswer,
 /// Whoever lifts first talks. A handset that is lifted while we talk stays silent until we hang up; what it is
 /// then decides whose the line is. A ring while a ring or talk of ours is in progress belongs to it. One while the handset is
 /// lifted is told: as another visitor's where the handset has none, or has had one for longer than a talk lasts, since it may
-/// lie beside its rest for days.
+/// lie beside its rest for days. The bell at an apartment's own door neither takes the line nor waits for it.
 #[derive(Debug)]
 pub struct Line {
+    /// Whom the panel rings or talks with, where the line says so.
+    bell: Option<Bell>,
+    /// Another panel has the line, as far as the adapter has said. It stays so under a ring, which is proof only of that ring.
+    busy: bool,
     handset_lifted: bool,
     outputs: VecDeque<Output>,
     params: LineParams,
@@ -31,6 +35,8 @@ impl Line {
     #[must_use]
     pub const fn new(params: LineParams) -> Self {
         Self {
+            bell: None,
+            busy: false,
             handset_lifted: false,
             outputs: VecDeque::new(),
             params,
@@ -62,15 +68,22 @@ impl Line {
     pub fn handle_signal(&mut self, now: Instant, signal: LineSignal) {
         self.handle_timeout(now);
         match signal {
-            LineSignal::BusyOther => self.lose(LineState::BusyOther),
+            LineSignal::BusyOther => {
+                self.busy = true;
+                self.lose(LineState::BusyOther);
+            }
             LineSignal::Fault => self.lose(LineState::Fault),
             LineSignal::HandsetLifted if self.params.handset_sense => self.lifted(now),
             LineSignal::HandsetReplaced if self.params.handset_sense => self.replaced(),
             LineSignal::HandsetLifted | LineSignal::HandsetReplaced => {}
-            LineSignal::Idle => self.lose(LineState::Idle),
+            LineSignal::Idle => {
+                self.busy = false;
+                self.lose(LineState::Idle);
+            }
             LineSignal::OpenedByPanel => self.outputs.push_back(Output::OpenedByPanel),
             LineSignal::Ring => self.rings(now, None),
-            LineSignal::RingFor(bell) => self.rings(now, Some(bell)),
+            LineSignal::RingFor(bell @ Bell::Apartment(_)) => self.rings(now, Some(bell)),
+            LineSignal::RingFor(Bell::Floor) => self.outputs.push_back(Output::FloorRang),
             LineSignal::RingStopped => {
                 // While we talk the panel is expected to be quiet.
                 if self.state == LineState::Ringing {
@@ -179,16 +192,21 @@ impl Line {
     }
 
     fn rings(&mut self, now: Instant, bell: Option<Bell>) {
-        // A ringing panel is proof that the other panel has let go, or the fault is gone.
-        if matches!(self.state, LineState::BusyOther | LineState::Fault) {
-            self.rest(None);
+        let rings_another = bell.is_some() && self.bell.is_some() && bell != self.bell;
+        match self.state {
+            // Whoever rings us has the line for us: a panel that another one keeps out cannot, nor one behind a fault.
+            LineState::BusyOther | LineState::Fault => self.let_go(None),
+            // A panel that calls another apartment has hung up on this one.
+            LineState::Ours if rings_another => self.let_go(Some(EndedWhy::Drop)),
+            LineState::Ringing if rings_another => self.let_go(Some(EndedWhy::Stopped)),
+            LineState::Handset | LineState::Idle | LineState::Ours | LineState::Ringing => {}
         }
         if self.begin_ring(now) == PressAnswer::Started {
+            self.bell = bell;
             self.outputs.push_back(Output::RingStarted { bell });
         } else if self.state == LineState::Handset {
-            let floor = bell == Some(Bell::Floor);
-            let other = floor || self.visited_until.is_none_or(|until| now >= until);
-            if other && !floor {
+            let other = self.visited_until.is_none_or(|until| now >= until);
+            if other {
                 self.visited_until = Some(now + self.params.talk_window);
             }
             self.outputs.push_back(Output::RangAtHandset { bell, other });
@@ -245,8 +263,17 @@ impl Line {
         }
     }
 
-    /// Nobody rings or talks any more; a handset that is still lifted has the line.
+    /// Nobody rings or talks any more; another panel that still has the line has it, or else a handset that is still lifted.
     fn rest(&mut self, ended: Option<EndedWhy>) {
+        if self.busy {
+            self.enter(LineState::BusyOther, ended);
+        } else {
+            self.let_go(ended);
+        }
+    }
+
+    /// The line is nobody's but of a handset that is still lifted.
+    fn let_go(&mut self, ended: Option<EndedWhy>) {
         let state = if self.handset_lifted {
             LineState::Handset
         } else {
@@ -257,6 +284,7 @@ impl Line {
 
     /// Any change but into a ring or talk of ours.
     fn enter(&mut self, state: LineState, ended: Option<EndedWhy>) {
+        self.bell = None;
         self.until = None;
         self.visited_until = None;
         self.rung = false;
@@ -333,14 +361,65 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_says_whom_it_rings_is_told_so_and_another_bell_joins() {
+    fn a_panel_that_rings_another_apartment_has_hung_up_on_the_one_before() {
+        let (twelve, thirteen) = (S::RingFor(Bell::Apartment(12)), S::RingFor(Bell::Apartment(13)));
         check(
             LineParams::default(),
             &[
-                (Signal(S::RingFor(Bell::Apartment(12))), "ringing ring:12"),
-                (Signal(S::RingFor(Bell::Apartment(13))), ""),
+                (Signal(twelve), "ringing ring:12"),
+                (Signal(twelve), ""),
+                (Signal(thirteen), "idle ended:stopped ringing ring:13"),
+                (Seize(OutgoingAnswered, Ok(())), "SEIZE ours"),
+                (Signal(thirteen), ""),
+                (Signal(twelve), "RELEASE idle ended:drop ringing ring:12"),
                 (Signal(S::RingStopped), "idle ended:stopped"),
-                (Signal(S::RingFor(Bell::Floor)), "ringing ring:floor"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_floor_call_neither_takes_the_line_nor_waits_for_it() {
+        let floor = || Signal(S::RingFor(Bell::Floor));
+        check(
+            LineParams::default(),
+            &[
+                (floor(), "floor"),
+                (Seize(OutgoingAnswered, Err(SeizeRefused::NoCall)), ""),
+                (Signal(S::BusyOther), "busy-other"),
+                (floor(), "floor"),
+                (Seize(OutgoingAnswered, Err(SeizeRefused::LineBusy)), ""),
+                (Signal(S::Idle), "idle"),
+                (Signal(S::Ring), "ringing ring"),
+                (floor(), "floor"),
+                (Seize(OutgoingAnswered, Ok(())), "SEIZE ours"),
+                (floor(), "floor"),
+                (Signal(S::HandsetLifted), ""),
+                (Release, "RELEASE handset"),
+                (floor(), "floor"),
+                (Signal(S::Fault), "fault"),
+                (floor(), "floor"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_line_that_another_panel_still_has_is_its_own_again_after_a_ring_or_talk_of_ours() {
+        check(
+            self_start(),
+            &[
+                (Signal(S::BusyOther), "busy-other"),
+                (Signal(S::Ring), "idle ringing ring"),
+                (Signal(S::RingStopped), "busy-other ended:stopped"),
+                (Seize(OutgoingAnswered, Err(SeizeRefused::LineBusy)), ""),
+                (Seize(IncomingCall, Err(SeizeRefused::LineBusy)), ""),
+                (Signal(S::Ring), "idle ringing ring"),
+                (Seize(OutgoingAnswered, Ok(())), "SEIZE ours"),
+                (Release, "RELEASE busy-other"),
+                (Signal(S::Ring), "idle ringing ring"),
+                // it lets go while the other one rings
+                (Signal(S::Idle), ""),
+                (Seize(OutgoingAnswered, Ok(())), "SEIZE ours"),
+                (Wait(120), "RELEASE idle ended:window"),
             ],
         );
     }
@@ -410,7 +489,7 @@ mod tests {
                 (Signal(S::Ring), "ringing ring"),
                 (Signal(S::HandsetLifted), "handset ended:handset took"),
                 (Signal(S::Ring), "again"),
-                (Signal(S::RingFor(Bell::Floor)), "other:floor"),
+                (Signal(S::RingFor(Bell::Floor)), "floor"),
                 (Wait(119), ""),
                 (Signal(S::Ring), "again"),
                 (Wait(1), ""),
@@ -631,19 +710,28 @@ mod tests {
     }
 
     proptest! {
-        /// Seize and Release come in turns, a talk is always bounded, and the state told last is the state.
+        /// Seize and Release come in turns, never while another panel has the line unless it has rung since; a talk is always
+        /// bounded, and the state told last is the state, which no floor call changes.
         #[test]
-        fn the_talk_path_is_given_back_whatever_happens(steps in prop::collection::vec((0_u8..15, 0_u64..90), 0..80)) {
+        fn the_talk_path_is_given_back_whatever_happens(steps in prop::collection::vec((0_u8..18, 0_u64..90), 0..80)) {
             let (mut line, mut now) = (Line::new(self_start()), T0);
             let (mut seized, mut told) = (false, LineState::Idle);
+            // the adapter said that another panel has the line
+            let mut busy = false;
             for (step, wait) in steps {
                 now = now + Duration::from_secs(wait);
                 match step {
-                    0 => line.handle_signal(now, S::BusyOther),
+                    0 => {
+                        line.handle_signal(now, S::BusyOther);
+                        busy = true;
+                    }
                     1 => line.handle_signal(now, S::Fault),
                     2 => line.handle_signal(now, S::HandsetLifted),
                     3 => line.handle_signal(now, S::HandsetReplaced),
-                    4 => line.handle_signal(now, S::Idle),
+                    4 => {
+                        line.handle_signal(now, S::Idle);
+                        busy = false;
+                    }
                     5 => line.handle_signal(now, S::OpenedByPanel),
                     6 => line.handle_signal(now, S::Ring),
                     7 => line.handle_signal(now, S::RingStopped),
@@ -653,12 +741,20 @@ mod tests {
                     11 => { let _ = line.seize(now, OutgoingAnswered); }
                     12 => { let _ = line.seize(now, Asked); }
                     13 => { let _ = line.seize(now, PressAnswered); }
+                    14 | 15 => line.handle_signal(now, S::RingFor(Bell::Apartment(u16::from(step)))),
+                    16 => {
+                        line.handle_timeout(now);
+                        let before = line.state();
+                        line.handle_signal(now, S::RingFor(Bell::Floor));
+                        prop_assert_eq!(line.state(), before);
+                    }
                     _ => line.handle_timeout(now),
                 }
                 while let Some(output) = line.poll_output() {
                     match output {
                         Output::Command(LineCommand::Seize) => {
                             prop_assert!(!std::mem::replace(&mut seized, true));
+                            prop_assert!(!busy || told == LineState::Ringing);
                         }
                         Output::Command(LineCommand::Release) => {
                             prop_assert!(std::mem::replace(&mut seized, false));
@@ -667,7 +763,7 @@ mod tests {
                             prop_assert_ne!(std::mem::replace(&mut told, state), state);
                         }
                         Output::RangAtHandset { .. } => prop_assert_eq!(line.state(), LineState::Handset),
-                        Output::Command(LineCommand::Tone(_)) | Output::Ended { .. } | Output::HandsetTook
+                        Output::Command(LineCommand::Tone(_)) | Output::Ended { .. } | Output::FloorRang | Output::HandsetTook
                         | Output::OpenedByPanel | Output::RingStarted { .. } => {}
                     }
                 }
@@ -696,6 +792,7 @@ mod tests {
                 Output::Command(LineCommand::Tone(tone)) => tone.to_string(),
                 Output::Ended { why } => format!("ended:{why:?}").to_lowercase(),
                 Output::Event(LineEvent::State { state }) => state.to_string(),
+                Output::FloorRang => "floor".to_owned(),
                 Output::HandsetTook => "took".to_owned(),
                 Output::OpenedByPanel => "opened".to_owned(),
                 Output::RangAtHandset { other: false, .. } => "again".to_owned(),

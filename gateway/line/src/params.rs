@@ -127,6 +127,8 @@ pub enum Output {
     },
     /// For the journal.
     Event(LineEvent),
+    /// Somebody rings at the apartment's own door. Whose the line is has nothing to do with it, and a call about it never gets it.
+    FloorRang,
     /// The stock handset talks; comes after `Ended` if it took a ring from us.
     HandsetTook,
     /// The panel opened its own lock.

@@ -94,8 +94,12 @@ pub enum Output {
 enum Ringing {
     Count {
         counter: Box<PulseCounter>,
+        /// When the ring of somebody who is not served is over unless it is heard again. Until then the line is his.
+        other: Option<Instant>,
         /// The apartment that rings, and when the ring is over unless it is heard again.
         rung: Option<(u16, Instant)>,
+        /// The apartment whose ring was answered, for the talk in progress.
+        talk: Option<u16>,
     },
     Detect(RingDetector),
     Frames {
@@ -119,7 +123,9 @@ impl Ringing {
             RingInput::Level(input) => Self::Detect(RingDetector::level(*input)),
             RingInput::PulseCount(input) => Self::Count {
                 counter: Box::new(PulseCounter::new(*input)),
+                other: None,
                 rung: None,
+                talk: None,
             },
         }
     }
@@ -144,6 +150,10 @@ enum Phase {
 #[derive(Clone, Debug)]
 pub struct PanelLine {
     busy: Debounce,
+    /// When a line that was ours is looked at again: until then it may be busy by us.
+    busy_again: Option<Instant>,
+    /// Another panel has the line, as far as was told.
+    busy_told: bool,
     /// The door of this line is being opened.
     door: bool,
     door_ended: Option<Instant>,
@@ -180,6 +190,8 @@ impl PanelLine {
         }
         Self {
             busy: Debounce::new(SETTLED, SETTLED),
+            busy_again: None,
+            busy_told: false,
             door: false,
             door_ended: None,
             floor: Debounce::new(SETTLED, SETTLED),
@@ -199,7 +211,7 @@ impl PanelLine {
         match wire {
             Wire::Busy if self.params.inputs.busy => {
                 self.busy.begin(level);
-                self.busy_is(at, Some(level).filter(|busy| *busy));
+                self.busy_is(at);
             }
             Wire::Call => match &mut self.ringing {
                 // the time for which it is at rest counts from here
@@ -239,8 +251,8 @@ impl PanelLine {
         self.handle_timeout(at);
         match wire {
             Wire::Busy if self.params.inputs.busy => {
-                let changed = self.busy.handle(at, level);
-                self.busy_is(at, changed);
+                self.busy.handle(at, level);
+                self.busy_is(at);
             }
             Wire::Call => self.call_edge(at, level),
             Wire::Floor if self.params.inputs.floor => {
@@ -264,13 +276,7 @@ impl PanelLine {
     pub fn command(&mut self, now: Instant, command: LineCommand) {
         self.handle_phase(now);
         match (command, self.phase) {
-            (LineCommand::Seize, Phase::Rest) => {
-                self.rings = false;
-                self.set(Role::Exclude, true);
-                let settle = Duration::from_millis(self.params.profile.hook.settle_ms.into());
-                self.phase = Phase::Settling { until: now + settle };
-                self.handle_phase(now);
-            }
+            (LineCommand::Seize, Phase::Rest) => self.seize(now),
             // still off-hook from the talk before
             (LineCommand::Seize, Phase::Leaving { .. }) => self.phase = Phase::OffHook,
             (LineCommand::Release, Phase::Settling { .. }) => self.hang_up(now),
@@ -327,8 +333,9 @@ impl PanelLine {
     /// Does what is due. Every edge before `now` has to be told before.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.handle_phase(now);
-        let changed = self.busy.handle_timeout(now);
-        self.busy_is(now, changed);
+        self.busy.handle_timeout(now);
+        self.busy_again.take_if(|until| now >= *until);
+        self.busy_is(now);
         let changed = self.floor.handle_timeout(now);
         self.floor_is(now, changed);
         let changed = self.handset.handle_timeout(now);
@@ -341,9 +348,12 @@ impl PanelLine {
             }
         }
         match &mut self.ringing {
-            Ringing::Count { counter, rung } => {
+            Ringing::Count {
+                counter, other, rung, ..
+            } => {
                 // noise is nobody's business: it could be the call of somebody who is not served
                 let said = counter.handle_timeout(now).ok().flatten();
+                other.take_if(|until| now >= *until);
                 if rung.is_some_and(|(_, until)| now >= until) {
                     *rung = None;
                     self.stopped(now);
@@ -388,12 +398,13 @@ impl PanelLine {
     #[must_use]
     pub fn poll_wires(&self) -> Option<Instant> {
         let (ring, more) = match &self.ringing {
-            Ringing::Count { counter, rung } => (counter.poll_timeout(), rung.map(|(_, until)| until)),
+            Ringing::Count { counter, rung, .. } => (counter.poll_timeout(), rung.map(|(_, until)| until)),
             Ringing::Detect(ring) => (ring.poll_timeout(), None),
             Ringing::Frames { reader, rung, .. } => (reader.poll_timeout(), *rung),
         };
         let others = [&self.busy, &self.floor, &self.handset].map(Debounce::poll_timeout);
-        others.into_iter().chain([ring, more]).flatten().min()
+        let others = others.into_iter().chain([ring, more, self.busy_again]);
+        others.flatten().min()
     }
 
     /// The next thing to do.
@@ -409,9 +420,12 @@ impl PanelLine {
 
     fn call_edge(&mut self, at: Instant, level: bool) {
         match &mut self.ringing {
-            Ringing::Count { counter, rung } => {
+            Ringing::Count {
+                counter, other, rung, ..
+            } => {
                 // anything that is heard keeps the ring alive
-                if let Some((_, until)) = rung {
+                let rings = rung.iter_mut().map(|(_, until)| until);
+                for until in rings.chain(other) {
                     *until = at + self.params.profile.off();
                 }
                 if let Ok(Some(counted)) = counter.handle_edge(at, level) {
@@ -437,28 +451,76 @@ impl PanelLine {
     }
 
     fn counted(&mut self, at: Instant, address: u16, tone: Tone) {
-        let off = self.params.profile.off();
         let served = self.params.subscribed.contains(address);
         match tone {
             Tone::Opened if served => self.tell(at, LineSignal::OpenedByPanel),
-            Tone::Ring => {
-                if let Ringing::Count { rung, .. } = &mut self.ringing
-                    && rung.is_some_and(|(before, _)| before != address)
-                {
-                    // the panel rings somebody else
-                    *rung = None;
-                    self.stopped(at);
-                }
-                if !served || self.phase != Phase::Rest {
-                    return;
-                }
-                if let Ringing::Count { rung, .. } = &mut self.ringing {
-                    *rung = Some((address, at + off));
-                }
-                self.started(at, LineSignal::RingFor(Bell::Apartment(address)));
-            }
+            Tone::Ring => self.calls(at, address, served),
             Tone::Opened | Tone::WrongCode => {}
         }
+    }
+
+    /// The panel rings an apartment. It has one line for all of them: whomever it rang or talked with before, it has dropped. Of
+    /// somebody who is not served no more is told than that.
+    fn calls(&mut self, at: Instant, address: u16, served: bool) {
+        let off = self.params.profile.off();
+        let Ringing::Count {
+            other, rung, talk, ..
+        } = &mut self.ringing
+        else {
+            return;
+        };
+        *other = (!served).then_some(at + off);
+        let rang_another = rung.take_if(|(before, _)| *before != address).is_some();
+        // a visitor who presses again finds us off-hook: his talk goes on
+        let dropped = *talk != Some(address);
+        if rang_another {
+            self.stopped(at);
+        }
+        if dropped && self.is_ours() {
+            self.dropped(at);
+        }
+        if !served || self.phase != Phase::Rest {
+            return;
+        }
+        if let Ringing::Count { rung, .. } = &mut self.ringing {
+            *rung = Some((address, at + off));
+        }
+        self.started(at, LineSignal::RingFor(Bell::Apartment(address)));
+    }
+
+    /// The panel has hung up on us: to be off-hook for a moment longer would be in the way of whom it rings.
+    fn dropped(&mut self, at: Instant) {
+        let talks = matches!(self.phase, Phase::OffHook | Phase::Settling { .. });
+        self.hang_up(at);
+        // a count is never the rest of the ring that was answered
+        self.spent = None;
+        if talks {
+            self.told_idle(at);
+        }
+    }
+
+    fn told_idle(&mut self, at: Instant) {
+        self.busy_told = false;
+        self.tell(at, LineSignal::Idle);
+    }
+
+    fn seize(&mut self, now: Instant) {
+        if let Ringing::Count {
+            other, rung, talk, ..
+        } = &mut self.ringing
+        {
+            if other.is_some_and(|until| now < until) {
+                // it rings somebody else already: whoever answered was a moment too late
+                self.told_idle(now);
+                return;
+            }
+            *talk = rung.map(|(address, _)| address);
+        }
+        self.rings = false;
+        self.set(Role::Exclude, true);
+        let settle = Duration::from_millis(self.params.profile.hook.settle_ms.into());
+        self.phase = Phase::Settling { until: now + settle };
+        self.handle_phase(now);
     }
 
     fn framed(&mut self, at: Instant, frame: Frame) {
@@ -469,15 +531,14 @@ impl PanelLine {
         let off = self.params.profile.off();
         let calls = input.call.iter().any(|call| call.is_for(frame, who));
         let bell = input.floor.is_some_and(|floor| floor.is_for(frame, who));
-        if self.phase != Phase::Rest {
-            return;
-        }
         let Ringing::Frames { rung, floor, .. } = &mut self.ringing else {
             return;
         };
         if calls {
-            *rung = Some(at + off);
-            self.started(at, LineSignal::Ring);
+            if self.phase == Phase::Rest {
+                *rung = Some(at + off);
+                self.started(at, LineSignal::Ring);
+            }
         } else if bell {
             let again = floor.is_some_and(|until| at < until);
             *floor = Some(at + FLOOR_ONCE);
@@ -510,23 +571,25 @@ impl PanelLine {
         }
     }
 
-    fn busy_is(&mut self, at: Instant, changed: Option<bool>) {
-        // while the line is ours it is we who make it busy
-        let signal = match changed {
-            Some(true) if self.phase == Phase::Rest => LineSignal::BusyOther,
-            Some(false) if self.phase == Phase::Rest => LineSignal::Idle,
-            Some(_) | None => return,
-        };
-        self.tell(at, signal);
+    fn busy_is(&mut self, at: Instant) {
+        // while the line is ours, and for a moment after, it is we who make it busy
+        if self.phase != Phase::Rest || self.busy_again.is_some() {
+            return;
+        }
+        match (self.busy.is_active(), self.busy_told) {
+            (true, false) => {
+                self.busy_told = true;
+                self.tell(at, LineSignal::BusyOther);
+            }
+            (false, true) => self.told_idle(at),
+            (true, true) | (false, false) => {}
+        }
     }
 
     fn floor_is(&mut self, at: Instant, changed: Option<bool>) {
-        match changed {
-            // somebody at the apartment's own door: that is no ring of the panel, and needs no talk path
-            Some(true) if self.phase == Phase::Rest && !self.rings => {
-                self.tell(at, LineSignal::RingFor(Bell::Floor));
-            }
-            Some(_) | None => {}
+        // somebody at the apartment's own door: that is no ring of the panel, and whose the line is does not matter
+        if changed == Some(true) {
+            self.tell(at, LineSignal::RingFor(Bell::Floor));
         }
     }
 
@@ -549,7 +612,9 @@ impl PanelLine {
         }
         self.set(Role::Exclude, false);
         self.phase = Phase::Rest;
-        self.spent = Some(now + ms(self.params.profile.hook.rest_ms));
+        let rest = ms(self.params.profile.hook.rest_ms);
+        self.spent = Some(now + rest);
+        self.busy_again = Some(now + rest.max(2 * SETTLED));
     }
 
     fn set(&mut self, role: Role, on: bool) {

@@ -180,6 +180,24 @@ fn another_panel_makes_the_line_busy_and_our_own_talk_does_not() {
     line.command(at(1000), LineCommand::Seize);
     line.handle_edge(at(1010), Wire::Busy, true);
     assert_eq!(until(&mut line, at(1900)), "Exclude=1 Hook=1");
+    // it is quiet again as we hang up
+    line.command(at(2000), LineCommand::Release);
+    line.handle_edge(at(2020), Wire::Busy, false);
+    assert_eq!(until(&mut line, at(9000)), "Hook=0 Exclude=0");
+}
+
+#[test]
+fn a_line_that_stays_busy_after_our_talk_is_another_panels() {
+    let mut line = line("4n");
+    line.command(at(0), LineCommand::Seize);
+    line.handle_edge(at(10), Wire::Busy, true);
+    until(&mut line, at(1000));
+    line.command(at(2000), LineCommand::Release);
+    let rest = u64::from(line.params.profile.hook.rest_ms).max(100);
+    assert_eq!(until(&mut line, at(2000 + rest - 1)), "Hook=0 Exclude=0");
+    assert_eq!(until(&mut line, at(2000 + rest)), "BusyOther");
+    line.handle_edge(at(9000), Wire::Busy, false);
+    assert_eq!(until(&mut line, at(9100)), "Idle");
 }
 
 #[test]
@@ -202,6 +220,20 @@ fn a_floor_call_is_its_own() {
     let mut line = line("4n");
     line.handle_edge(at(0), Wire::Floor, true);
     assert_eq!(until(&mut line, at(50)), "RingFor(Floor)");
+    line.handle_edge(at(100), Wire::Floor, false);
+    until(&mut line, at(200));
+    // while the panel rings, while another one has the line, and while somebody talks on it
+    for what in [Wire::Call, Wire::Busy, Wire::Handset] {
+        let mut line = self::line("4n");
+        if what == Wire::Handset {
+            line.command(at(0), LineCommand::Seize);
+        } else {
+            line.handle_edge(at(0), what, true);
+        }
+        until(&mut line, at(2000));
+        line.handle_edge(at(2000), Wire::Floor, true);
+        assert_eq!(until(&mut line, at(2050)), "RingFor(Floor)", "{what:?}");
+    }
 }
 
 #[test]
@@ -243,6 +275,67 @@ fn apartments_that_are_served_ring_and_others_leave_no_trace() {
     count(&mut line, 100_000, 12);
     assert_eq!(said(&mut line), "RingFor(Apartment(12))");
     assert_eq!(until(&mut line, at(200_000)), "RingStopped");
+}
+
+/// A line whose ring of apartment 12 was answered.
+fn talking() -> PanelLine {
+    let mut line = line("laskomex-digital");
+    count(&mut line, 0, 12);
+    line.command(at(2000), LineCommand::Seize);
+    assert_eq!(
+        until(&mut line, at(20_000)),
+        "RingFor(Apartment(12)) Exclude=1 Hook=1"
+    );
+    line
+}
+
+#[test]
+fn a_panel_that_rings_another_apartment_has_dropped_the_talk_before() {
+    // one that is served rings at once
+    let mut line = talking();
+    count(&mut line, 20_000, 73);
+    assert_eq!(said(&mut line), "Hook=0 Exclude=0 Idle RingFor(Apartment(73))");
+    // what the core says of the talk that is over comes late
+    line.command(at(22_000), LineCommand::Release);
+    assert_eq!(said(&mut line), "");
+    line.command(at(22_500), LineCommand::Seize);
+    assert_eq!(until(&mut line, at(24_000)), "Exclude=1 Hook=1");
+    // of one that is not, nothing is told but that the talk is over
+    count(&mut line, 40_000, 77);
+    assert_eq!(said(&mut line), "Hook=0 Exclude=0 Idle");
+    assert_eq!(until(&mut line, at(90_000)), "");
+    // before it is off-hook, and while it waits for the door
+    let mut line = self::line("laskomex-digital");
+    count(&mut line, 0, 12);
+    line.command(at(2000), LineCommand::Seize);
+    said(&mut line);
+    count(&mut line, 2000, 77);
+    assert_eq!(until(&mut line, at(9000)), "Exclude=0 Idle");
+    let mut line = talking();
+    line.door(at(20_000), true);
+    line.command(at(20_100), LineCommand::Release);
+    count(&mut line, 20_200, 73);
+    assert_eq!(said(&mut line), "Hook=0 Exclude=0 RingFor(Apartment(73))");
+}
+
+#[test]
+fn a_visitor_who_presses_again_in_the_talk_goes_on_talking() {
+    let mut line = talking();
+    count(&mut line, 20_000, 12);
+    assert_eq!(until(&mut line, at(40_000)), "");
+    assert!(line.is_ours());
+}
+
+#[test]
+fn an_answer_that_comes_as_the_panel_rings_somebody_else_does_not_get_the_line() {
+    let mut line = line("laskomex-digital");
+    count(&mut line, 0, 12);
+    count(&mut line, 2000, 77);
+    assert_eq!(said(&mut line), "RingFor(Apartment(12)) RingStopped");
+    line.command(at(4000), LineCommand::Seize);
+    assert_eq!(said(&mut line), "Idle");
+    assert!(!line.is_ours());
+    assert_eq!(until(&mut line, at(60_000)), "");
 }
 
 #[test]
@@ -394,6 +487,9 @@ fn a_floor_call_on_a_bus_is_an_event_of_its_own_and_told_once() {
     assert_eq!(played(&mut line, 1000, &floor), "RingFor(Floor)");
     assert_eq!(played(&mut line, 2500, &floor), "");
     assert_eq!(played(&mut line, 10_000, &floor), "RingFor(Floor)");
+    line.command(at(15_000), LineCommand::Seize);
+    until(&mut line, at(16_000));
+    assert_eq!(played(&mut line, 20_000, &floor), "RingFor(Floor)");
 }
 
 #[test]
@@ -415,6 +511,45 @@ fn a_bus_on_which_others_talk_rings_for_the_next_visitor() {
 }
 
 proptest! {
+    /// A line that counts is off-hook for the apartment that it rang last, and for no other one.
+    #[test]
+    fn nobody_is_off_hook_once_the_panel_rings_another_apartment(
+        steps in prop::collection::vec((0_u8..8, 0_u64..6000), 0..30),
+    ) {
+        let mut line = line("laskomex-digital");
+        let (mut now, mut rung, mut hook) = (0, None, false);
+        for (step, wait) in steps {
+            now += wait;
+            match step {
+                0..4 => {
+                    let number = [12, 73, 77, 11][usize::from(step)];
+                    // the next command comes after this one, and the rest before it
+                    now += 500;
+                    count(&mut line, now, number);
+                    now += 1000;
+                    prop_assert!(!line.is_ours() || rung == Some(number));
+                    if !line.is_ours() {
+                        rung = Some(number);
+                    }
+                }
+                4 | 5 => line.command(at(now), LineCommand::Seize),
+                6 => line.command(at(now), LineCommand::Release),
+                _ => line.handle_timeout(at(now)),
+            }
+            while let Some(output) = line.poll_output() {
+                match output {
+                    Output::Set { role: Role::Hook, on } => hook = on,
+                    Output::Signal { signal: LineSignal::RingFor(Bell::Apartment(number)), .. } => {
+                        prop_assert!(number == 12 || number == 73);
+                        prop_assert!(!line.is_ours());
+                    }
+                    Output::Set { .. } | Output::Signal { .. } => {}
+                }
+            }
+            prop_assert!(!hook || line.is_ours());
+        }
+    }
+
     /// Whatever happens: an output is set only when it changes, off-hook only with the handset off the line, and a line
     /// that was released comes to rest.
     #[test]

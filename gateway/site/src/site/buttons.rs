@@ -156,7 +156,7 @@ impl Site {
             ring: Some(ring),
         };
         self.open(now, request, simulated).ok()?;
-        self.visitor_came(now, panel, ring);
+        self.visitor_came(now, (panel, button), ring);
         let rings = PanelEvent::Ring {
             button: button.clone(),
         };

@@ -60,10 +60,12 @@ pub(super) struct Call {
     pub(super) began: Instant,
     pub(super) collector: DigitCollector,
     pub(super) doors: Vec<DoorId>,
+    /// Somebody rang at the apartment's own door: whose the line is has nothing to do with it.
+    pub(super) floor: bool,
     /// It began with a simulated press: it opens no real door.
     pub(super) injected: bool,
     pub(super) line: LineId,
-    /// The line refused: whatever the plan says, no audio is put on it.
+    /// It does not get the line: whatever the plan says, no audio is put on it.
     pub(super) muted: bool,
     /// Outputs it opened that are not yet at rest.
     pub(super) opened: BTreeSet<OutputId>,
@@ -102,6 +104,7 @@ impl Call {
             began: now,
             collector: DigitCollector::new(key),
             doors,
+            floor: false,
             injected: false,
             line: line.clone(),
             muted: false,
@@ -162,6 +165,11 @@ impl Call {
         self.simulated
     }
 
+    /// Somebody rang at the apartment's own door: it has nothing to do with the panel's line.
+    pub(super) const fn is_floor(&self) -> bool {
+        self.floor
+    }
+
     /// Nobody rang for it.
     pub(super) const fn is_asked(&self) -> bool {
         self.asked.is_some()
@@ -220,6 +228,8 @@ impl Call {
 pub(super) enum Began {
     /// Somebody had the panel call.
     Asked,
+    /// Somebody rang at the apartment's own door.
+    Floor,
     /// A visitor rang.
     Rang,
 }
@@ -253,6 +263,9 @@ impl Site {
                 format!("there is no button {button:?} at panel {panel:?}"),
             ));
         };
+        if self.is_floor_bell(panel, button) {
+            return self.floor_rings(now, (panel, button), &line, simulated);
+        }
         if !self.stopping
             && let Some(done) = self.answered_by_press(now, (panel, button), &line, simulated)
         {
@@ -382,7 +395,7 @@ impl Site {
         simulated: bool,
     ) -> RingId {
         let ring = self.new_ring(now);
-        self.visitor_came(now, panel, ring);
+        self.visitor_came(now, (panel, button), ring);
         let rings = PanelEvent::Ring {
             button: button.clone(),
         };
@@ -419,7 +432,7 @@ impl Site {
         simulated: bool,
     ) -> RingId {
         let ring = self.new_ring(now);
-        self.visitor_came(now, panel, ring);
+        self.visitor_came(now, (panel, button), ring);
         let event = PanelEvent::Ring {
             button: button.clone(),
         };
@@ -428,7 +441,7 @@ impl Site {
         ring
     }
 
-    /// Calls those of a button, and gives the line to the call.
+    /// Calls those of a button, and gives the line to the call unless it is about a floor bell.
     pub(super) fn begin_call(
         &mut self,
         now: Now,
@@ -437,25 +450,32 @@ impl Site {
         line: &LineId,
         (began, simulated): (Began, bool),
     ) {
-        let doors = self.doors_of(panel);
+        let floor = matches!(began, Began::Floor);
+        let doors = if floor {
+            self.floor_doors(panel)
+        } else {
+            self.doors_of(panel)
+        };
         let list = self.list_of(now, panel, button);
         let mut request = self.call_request(ring, panel, list, line, &doors);
         let (asked, rang) = match began {
             Began::Asked => (Some(panel.clone()), None),
-            Began::Rang => (None, Some(panel.clone())),
+            Began::Floor | Began::Rang => (None, Some(panel.clone())),
         };
-        // whoever passes by does not wait for anybody, and is told who listens
-        request.early_media &= rang.is_some();
+        // whoever passes by does not wait for anybody, and is told who listens; at a floor bell nobody hears anything
+        request.early_media &= rang.is_some() && !floor;
         request.look_in = asked.is_some();
         let plan = Either::Outgoing(Box::new(CallPlan::new(now.mono, request)));
         let call = Call {
             asked,
+            floor,
             injected: simulated,
+            muted: floor,
             panel: rang,
             simulated,
             ..Call::new(now.mono, self.access.key_use(), line, doors, plan)
         };
-        if let Some(unit) = self.lines.get_mut(line) {
+        if let Some(unit) = self.lines.get_mut(line).filter(|_| !floor) {
             unit.ring = Some(ring);
         }
         self.calls.insert(ring, call);
@@ -838,8 +858,9 @@ impl Site {
         let Some(call) = self.calls.get_mut(&ring) else {
             return;
         };
-        // a call to the door has it already or wants none; one about an alarm takes no line: nobody at the panel has a part in it
-        if call.is_incoming() || call.alarm.is_some() {
+        // a call to the door has it already or wants none; one about an alarm or a floor bell takes no line: nobody at the panel
+        // has a part in it
+        if call.is_incoming() || call.is_floor() || call.alarm.is_some() {
             return;
         }
         let (line, asked) = (call.line.clone(), call.asked.clone());

@@ -293,6 +293,7 @@ impl Site {
             .into_iter()
             .find(|(_, call)| {
                 call.panel()
+                    .filter(|_| !call.is_floor())
                     .and_then(|panel| panels.get(panel))
                     .is_some_and(|panel| panel.doors.contains(door))
             })

@@ -30,6 +30,12 @@ impl Site {
                     self.asked_gives_way(now, line, state);
                     self.waiting_gives_way(now, line, state);
                 }
+                LineOutput::FloorRang => {
+                    if let Some((panel, button)) = self.rung_button(line, Some(Bell::Floor)) {
+                        // what becomes of it is on record; nobody waits for the answer
+                        let _ = self.floor_rings(now, (&panel, &button), line, simulated);
+                    }
+                }
                 LineOutput::HandsetTook => {}
                 LineOutput::OpenedByPanel => {
                     for door in self.doors_on(line) {

@@ -12,6 +12,7 @@ mod controllers;
 mod doors;
 mod explain;
 mod fire;
+mod floor;
 mod held;
 mod holds;
 mod incoming;

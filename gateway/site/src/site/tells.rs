@@ -44,7 +44,7 @@ impl Site {
                     panel.is_some_and(|panel| panels.is_empty() || panels.contains(panel))
                 };
                 // nor has a call the line that still rings for it
-                let has_line = |call: &&Call| !call.is_over() && !call.is_bridged() && !call.is_waiting();
+                let has_line = |call: &&Call| !call.is_over() && has_part(call) && !call.is_waiting();
                 let calls = self.calls.values().filter(has_line).filter(means);
                 // of several calls the one that lasts longest
                 let ends = calls.map(|call| (call, hold.map(|hold| call.began() + hold)));
@@ -74,8 +74,8 @@ impl Site {
             .calls
             .values()
             .filter(|call| !call.is_over() && call.at_panel() == Some(panel))
-            // who is put through does not talk at the panel
-            .filter(|call| !call.is_bridged() || what == LampShows::Incoming);
+            // who is put through does not talk at the panel, nor does who rang at a floor bell
+            .filter(|call| has_part(call) || call.is_bridged() && what == LampShows::Incoming);
         match what {
             LampShows::Hold => calls
                 .any(Call::is_held)
@@ -159,4 +159,9 @@ impl Site {
                 }
             })
     }
+}
+
+/// Is it a call in which somebody at the panel has a part?
+fn has_part(call: &Call) -> bool {
+    !call.is_bridged() && !call.is_floor()
 }

@@ -140,9 +140,13 @@ impl Site {
     }
 
     fn panel_views(&self) -> Vec<PanelView> {
-        // of two rings at one panel the first
+        // of two rings at one panel the first, and one at the panel itself before one at a floor bell
         let mut rings = BTreeMap::new();
-        for (ring, call) in self.live_calls() {
+        let (floor, street): (Vec<_>, Vec<_>) = self
+            .live_calls()
+            .into_iter()
+            .partition(|(_, call)| call.is_floor());
+        for (ring, call) in street.into_iter().chain(floor) {
             if let Some(panel) = call.panel() {
                 rings.entry(panel).or_insert(ring);
             }

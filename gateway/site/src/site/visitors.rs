@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use gateway_core::{DoorId, Instant, PanelId, Refusal, RingId};
+use gateway_core::{ButtonId, DoorId, Instant, PanelId, Refusal, RingId};
 
 use super::{Now, Site};
 
@@ -12,6 +12,8 @@ const MOST: usize = 256;
 /// One ring.
 struct Visitor {
     at: Instant,
+    /// Who rang at the apartment's own door.
+    floor: bool,
     panel: PanelId,
     ring: RingId,
 }
@@ -28,12 +30,14 @@ impl Visitors {
 
 impl Site {
     /// Somebody rings.
-    pub(super) fn visitor_came(&mut self, now: Now, panel: &PanelId, ring: RingId) {
+    pub(super) fn visitor_came(&mut self, now: Now, (panel, button): (&PanelId, &ButtonId), ring: RingId) {
+        let floor = self.is_floor_bell(panel, button);
         if self.visitors.0.len() == MOST {
             self.visitors.0.pop_front();
         }
         self.visitors.0.push_back(Visitor {
             at: now.mono,
+            floor,
             panel: panel.clone(),
             ring,
         });
@@ -52,6 +56,11 @@ impl Site {
             let panel = self.params.panels.get(panel);
             panel.is_some_and(|panel| panel.doors.contains(door))
         };
+        if serves(&visitor.panel) && visitor.floor && !self.floor_doors(&visitor.panel).contains(door) {
+            let text =
+                format!("the visitor rang at the apartment's own door, and door {door} is the panel's");
+            return Err((Refusal::Forbidden, text));
+        }
         if !serves(&visitor.panel) {
             let panel = &visitor.panel;
             let text = format!("the visitor rang at panel {panel}, which does not serve door {door}");

@@ -12,14 +12,14 @@ use std::time::Duration;
 
 use gateway_access::{CallerPattern, GrantParts};
 use gateway_core::{
-    ANONYMOUS, AnnounceTo, Cause, Command, CommandEvent, CommandId, CommandRequest, DigitVia, DoorEvent,
-    Edge, Envelope, Event, Factor, Given, InputId, Instant, LegCommand, LegEvent, LegId, Origin, Peer,
-    Record, Secret, Signal, SignalKind, Subject, Timestamp,
+    ANONYMOUS, AnnounceTo, Bell, Cause, Command, CommandEvent, CommandId, CommandRequest, DigitVia,
+    DoorEvent, Edge, Envelope, Event, Factor, Given, InputId, Instant, LegCommand, LegEvent, LegId,
+    LineCommand, LineId, LineSignal, Origin, Peer, Record, Secret, Signal, SignalKind, Subject, Timestamp,
 };
 use gateway_site::rules::{Action, Conditions, Rule, Trigger};
 use gateway_site::{
-    AlarmParams, Answer, CallerAction, CallerParams, DoorGroupParams, GuardReport, Input, Output,
-    OutputParams, ReleaseCause, RexKind, RexParams, SeenId, Site, SiteParams, When, card_frame,
+    AlarmParams, Answer, ButtonParams, CallerAction, CallerParams, DoorGroupParams, GuardReport, Input,
+    Output, OutputParams, ReleaseCause, RexKind, RexParams, SeenId, Site, SiteParams, When, card_frame,
 };
 use model::Model;
 use proptest::prelude::*;
@@ -46,6 +46,8 @@ struct World<'a> {
     log: Vec<String>,
     model: Model,
     now: Instant,
+    /// Lines that another panel has: it was said, and nobody has rung there since.
+    others: BTreeSet<LineId>,
     params: SiteParams,
     replies: u64,
     asked: u64,
@@ -176,6 +178,23 @@ fn that_rings(mut site: SiteParams) -> SiteParams {
     site
 }
 
+/// The line of the main panel says whom it rings, and has the bell of a flat's own door.
+fn with_bells(mut site: SiteParams) -> SiteParams {
+    let panel = site.panels.get_mut(&id("main")).expect("the panel");
+    for (button, bell) in [
+        ("apartment-12", Bell::Apartment(12)),
+        ("apartment-13", Bell::Apartment(13)),
+        ("floor", Bell::Floor),
+    ] {
+        let params = ButtonParams {
+            bell: Some(bell),
+            ..ButtonParams::calling(id("reception"), button)
+        };
+        panel.buttons.insert(id(button), params);
+    }
+    site
+}
+
 fn rule(kinds: &[&str], sources: &[&str], action: Action) -> Rule {
     let set = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
     Rule {
@@ -269,6 +288,7 @@ impl World<'_> {
             log: Vec::new(),
             model: Model::new(base.clone(), T0),
             now: T0,
+            others: BTreeSet::new(),
             params: base.clone(),
             replies: 0,
             asked: 0,
@@ -324,7 +344,7 @@ impl World<'_> {
                 | Output::ForwardKey { .. }
                 | Output::Held(_)
                 | Output::Hush(_)
-                | Output::Line(..)
+                | Output::Line(_, LineCommand::Release | LineCommand::Tone(_))
                 | Output::Reader(..)
                 | Output::RecordTalk { .. }
                 | Output::Say { .. }
@@ -332,6 +352,9 @@ impl World<'_> {
                 | Output::Standing(..)
                 | Output::Text { .. }
                 | Output::Volume(..) => {}
+                Output::Line(line, LineCommand::Seize) => {
+                    prop_assert!(!self.others.contains(&line), "took {} from another panel", line);
+                }
                 Output::Operate { grant, pulse } => {
                     let parts: GrantParts = grant.parts().clone();
                     let may_open = may_open || parts.factor == Factor::Fire;
@@ -622,6 +645,21 @@ impl World<'_> {
             }),
             Step::Key { reader, key, age } => self.key(reader, key, ms(age)),
             Step::Line { line, signal } => {
+                let of: LineId = id(LINES[line]);
+                match signal {
+                    LineSignal::BusyOther => {
+                        self.others.insert(of);
+                    }
+                    LineSignal::Idle | LineSignal::Ring | LineSignal::RingFor(Bell::Apartment(_)) => {
+                        self.others.remove(&of);
+                    }
+                    LineSignal::Fault
+                    | LineSignal::HandsetLifted
+                    | LineSignal::HandsetReplaced
+                    | LineSignal::OpenedByPanel
+                    | LineSignal::RingFor(Bell::Floor)
+                    | LineSignal::RingStopped => {}
+                }
                 let kind = SignalKind::Line {
                     line: id(LINES[line]),
                     signal,
@@ -666,6 +704,8 @@ impl World<'_> {
                 let params = variant(base, n);
                 self.generation += 1;
                 self.params = params.clone();
+                // a line that is another one than before knows of nobody
+                self.others.clear();
                 self.model.reload(self.now, params.clone());
                 self.site
                     .apply(params, self.generation, None, self.now, wall(self.now));
@@ -679,6 +719,7 @@ impl World<'_> {
     }
 
     fn restart(&mut self, ready: bool) -> Verdict {
+        self.others.clear();
         self.guard.forget();
         self.exits.clear();
         self.grants.clear();
@@ -835,7 +876,7 @@ fn grouped(mut site: SiteParams) -> SiteParams {
 fn nothing_opens_by_itself_and_every_exit_opens() {
     let (mut seen, mut talks) = (Seen::new(), Talks::new());
     for (site, seed) in [
-        (first_door(), 1),
+        (with_bells(first_door()), 1),
         (three_phones(), 2),
         (with_a_guard(first_door()), 3),
         (that_rings(three_phones()), 4),

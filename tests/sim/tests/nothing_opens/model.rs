@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use gateway_access::GrantParts;
 use gateway_core::{
-    AlarmEvent, Command, CommandEvent, CommandRequest, DigitVia, DoorEvent, DoorGroupId, DoorId, Envelope,
-    Event, Factor, GatewayEvent, Given, InputEvent, InputId, Instant, LegCommand, LegEvent, LegId, LineId,
-    LineSignal, PanelEvent, PanelId, Peer, ReaderId, RingId, Signal, SignalKind, Subject,
+    AlarmEvent, Bell, Command, CommandEvent, CommandRequest, DigitVia, DoorEvent, DoorGroupId, DoorId,
+    Envelope, Event, Factor, GatewayEvent, Given, InputEvent, InputId, Instant, LegCommand, LegEvent, LegId,
+    LineId, LineSignal, PanelEvent, PanelId, Peer, ReaderId, RingId, Signal, SignalKind, Subject,
 };
 use gateway_site::rules::{Action, Rule};
 use gateway_site::{Answer, CallerAction, CallerParams, GuardReport, Input, PanelParams, SiteParams, When};
@@ -689,10 +689,13 @@ impl Model {
                     }
                 }
             }
-            SignalKind::Line { line, signal } if *signal == LineSignal::Ring => {
+            SignalKind::Line { line, signal } if self.rings_somebody(line, *signal) => {
                 self.press = self.params.lines.get(line).map(|l| l.simulated);
                 let panel = self.params.panels.iter().find(|(_, of)| of.line == *line);
-                if let (Some((panel, _)), Some(simulated)) = (panel, self.press) {
+                // who stands at a flat's own door is let in nowhere by it
+                if let (Some((panel, _)), Some(simulated)) = (panel, self.press)
+                    && *signal != LineSignal::RingFor(Bell::Floor)
+                {
                     self.pressed(now, &panel.clone(), simulated);
                 }
             }
@@ -704,6 +707,24 @@ impl Model {
             | SignalKind::Port(_)
             | SignalKind::Ready
             | SignalKind::Unread(_) => {}
+        }
+    }
+
+    /// Does a line say that one of its panel's bells rings?
+    fn rings_somebody(&self, line: &LineId, signal: LineSignal) -> bool {
+        let mut panels = self.params.panels.values().filter(|of| of.line == *line);
+        match signal {
+            LineSignal::Ring => true,
+            LineSignal::RingFor(bell) => {
+                panels.any(|of| of.buttons.values().any(|button| button.bell == Some(bell)))
+            }
+            LineSignal::BusyOther
+            | LineSignal::Fault
+            | LineSignal::HandsetLifted
+            | LineSignal::HandsetReplaced
+            | LineSignal::Idle
+            | LineSignal::OpenedByPanel
+            | LineSignal::RingStopped => false,
         }
     }
 

@@ -175,6 +175,7 @@ fn line_signal() -> impl Strategy<Value = LineSignal> {
         LineSignal::OpenedByPanel,
         LineSignal::Ring,
         LineSignal::RingFor(Bell::Apartment(12)),
+        LineSignal::RingFor(Bell::Apartment(13)),
         LineSignal::RingFor(Bell::Floor),
         LineSignal::RingStopped,
     ])

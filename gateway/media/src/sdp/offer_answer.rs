@@ -329,6 +329,9 @@ impl OfferAnswer {
         wanted: Direction,
         rng: &mut dyn RngCore,
     ) -> Result<(SessionDescription, Agreed), SdpError> {
+        if let Some(paused) = self.paused(offer) {
+            return Ok(paused);
+        }
         let (index, chosen) = self.choose(offer)?;
         if matches!(chosen, Chosen::Plain) && self.was_secured() {
             let (policy, offered) = (self.capabilities.srtp, "would go on in clear");
@@ -419,6 +422,21 @@ impl OfferAnswer {
         let ice = agreed.ice.is_some();
         let agreed = self.agree(agreed, line);
         Ok((self.describe(media, ice), agreed))
+    }
+
+    /// An offer in a call that takes the speech out of it and puts nothing else there (RFC 3264 §8.2): nobody hears anybody until the
+    /// next offer. With something else in its place, as for a fax, it is refused, so that the speech stays.
+    fn paused(&mut self, offer: &SessionDescription) -> Option<(SessionDescription, Agreed)> {
+        let mut agreed = self.agreed.clone()?;
+        let line = offer.media.get(self.audio)?;
+        if line.kind != "audio" || offer.media.iter().any(|line| line.port != 0) {
+            return None;
+        }
+        agreed.direction = Direction::Inactive;
+        self.pending = None;
+        self.agreed = Some(agreed.clone());
+        let media = offer.media.iter().map(MediaLine::refused).collect();
+        Some((self.describe(media, false), agreed))
     }
 
     /// Payload types that meant something before in this call go on to mean it (RFC 3264 §8.3.2): a PBX that lets media go

@@ -393,6 +393,31 @@ fn hold_by_direction_and_by_address_silences_us() {
 }
 
 #[test]
+fn an_offer_that_takes_the_speech_out_of_a_call_pauses_it_and_one_with_a_fax_in_its_place_is_refused() {
+    let mut d = dialog(SrtpPolicy::Off);
+    let begins = offer("RTP/AVP", "");
+    answer(&mut d, &begins);
+    let port = format!("m=audio {} ", begins.media[0].port);
+    let without = begins.to_string().replace(&port, "m=audio 0 ");
+    let (text, agreed) = answer(&mut d, &parse(&without));
+    assert_eq!(
+        (agreed.direction, text.media.len(), text.media[0].port),
+        (Direction::Inactive, 1, 0)
+    );
+    let fax = format!("{without}m=image 4000 udptl t38\r\n");
+    assert!(
+        d.handle_offer(&parse(&fax), Direction::SendRecv, &mut rng())
+            .is_err()
+    );
+    let (text, agreed) = answer(&mut d, &begins);
+    assert_eq!(agreed.direction, Direction::SendRecv);
+    assert_ne!(text.media[0].port, 0);
+    // a call does not begin so
+    let first = dialog(SrtpPolicy::Off).handle_offer(&parse(&without), Direction::SendRecv, &mut rng());
+    assert!(first.is_err());
+}
+
+#[test]
 fn an_answer_with_another_event_number_and_static_types_is_taken() {
     let mut d = dialog(SrtpPolicy::Off);
     d.offer(Direction::SendRecv, &mut rng());

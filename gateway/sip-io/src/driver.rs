@@ -491,7 +491,6 @@ impl Driver {
                 self.net.keep(flow, writer);
             }
             NetEvent::Closed { flow, why } => {
-                // with TLS 1.3 whoever wants a certificate of us says so after the handshake (RFC 8446 §4.4.2.4)
                 if why.contains("alert") {
                     tracing::warn!(remote = %flow.remote, why, "the other side ended a TLS connection");
                 } else {

@@ -1,6 +1,8 @@
 //! TLS towards a server (rustls with ring): its certificate has to lead to the given file or to the machine's bundle, and
 //! to be for its name. Failures say what to do.
 
+mod trust;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +13,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 pub use tokio_rustls::client::TlsStream;
+
+pub use crate::trust::Trust;
 
 /// Where the distributions we run on keep the bundle of public certificate authorities.
 const SYSTEM_BUNDLES: [&str; 3] = [
@@ -80,6 +84,7 @@ pub struct Own<'a> {
 
 fn config(ca_file: Option<&Path>, own: Option<Own<'_>>) -> Result<ClientConfig, TlsError> {
     let mut roots = RootCertStore::empty();
+    let mut themselves = Vec::new();
     if let Some(path) = trusted(ca_file) {
         let fault = fault(path);
         let pem = roots_pem(Some(path))?;
@@ -89,14 +94,19 @@ fn config(ca_file: Option<&Path>, own: Option<Own<'_>>) -> Result<ClientConfig, 
         if found.is_empty() {
             return Err(fault("no certificate is in it".to_owned()));
         }
+        if ca_file.is_some() {
+            themselves.clone_from(&found);
+        }
         // single old certificates of a bundle may be of a form that nobody reads any more
         roots.add_parsable_certificates(found);
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let trust = Trust::new(Arc::clone(&provider), roots, themselves);
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .expect("ring does TLS 1.2 and 1.3");
-    let builder = builder.with_root_certificates(roots);
+        .expect("ring does TLS 1.2 and 1.3")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(trust));
     let Some(own) = own else {
         return Ok(builder.with_no_client_auth());
     };
@@ -172,6 +182,8 @@ pub fn certificate_refused(bad: &CertificateError, ca_key: &str) -> String {
         "has expired, or our clock is wrong".to_owned()
     } else if matches!(bad, Bad::NotValidYet | Bad::NotValidYetContext { .. }) {
         "is not valid yet, or our clock is wrong".to_owned()
+    } else if bad.to_string().contains("CaUsedAsEndEntity") {
+        format!("signs itself as an authority; set {ca_key} to this certificate if it is the right one")
     } else {
         format!("was refused: {bad}")
     }

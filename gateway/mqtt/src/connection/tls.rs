@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use gateway_tls_client::Trust;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -53,12 +54,18 @@ pub(super) fn client_config(tls: &MqttTls) -> Result<ClientConfig, TlsSetupError
             .find(|path| path.exists())
             .ok_or(TlsSetupError::NoBundle)?,
     };
+    let themselves = match &tls.ca_file {
+        Some(path) => certificates(path)?,
+        None => Vec::new(),
+    };
     let roots = roots(&path)?;
     // named, not taken from the process: no other part can change it
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let trust = Trust::new(Arc::clone(&provider), roots, themselves);
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots);
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(trust));
     let Some((cert, key)) = &tls.client else {
         return Ok(builder.with_no_client_auth());
     };

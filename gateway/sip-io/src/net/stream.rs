@@ -81,6 +81,33 @@ fn untrusted(error: io::Error, remote: SocketAddr) -> io::Error {
     }
 }
 
+/// Why a connection ended. With TLS 1.3 whoever wants a certificate of us says so after the handshake (RFC 8446 §4.4.2.4).
+fn ended(error: &io::Error) -> String {
+    use rustls::AlertDescription as Alert;
+    let inner = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
+    let Some(rustls::Error::AlertReceived(alert)) = inner else {
+        return error.to_string();
+    };
+    let what = if *alert == Alert::CertificateRequired {
+        "it wants a certificate of ours; set tls-cert-file and tls-key-file"
+    } else if [
+        Alert::AccessDenied,
+        Alert::BadCertificate,
+        Alert::CertificateExpired,
+        Alert::CertificateRevoked,
+        Alert::CertificateUnknown,
+        Alert::UnknownCA,
+        Alert::UnsupportedCertificate,
+    ]
+    .contains(alert)
+    {
+        "it does not take our certificate"
+    } else {
+        "it ended TLS"
+    };
+    format!("{what} (alert {alert:?})")
+}
+
 fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     // A peer that lost its power is noticed though we have nothing to say.
@@ -116,7 +143,7 @@ where
                             return "engine stopped".to_owned();
                         }
                     }
-                    Err(e) => return e.to_string(),
+                    Err(e) => return ended(&e),
                 }
             }
         };

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use gateway_tls_client::Trust;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
@@ -66,20 +66,18 @@ pub(crate) fn client(trust: &TlsTrust) -> Result<Arc<ClientConfig>, SipError> {
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .expect("ring does TLS 1.2 and 1.3");
-    let builder = if trust.verify {
+    let verifier: Arc<dyn ServerCertVerifier> = if trust.verify {
         // without a single authority nobody is trusted, under whatever name
-        let roots = roots(trust)?;
-        if trust.check_name {
-            builder.with_root_certificates(roots)
+        let trusted = trusted(trust, provider)?;
+        Arc::new(if trust.check_name {
+            trusted
         } else {
-            let any_name = Arc::new(AnyName { provider, roots });
-            builder.dangerous().with_custom_certificate_verifier(any_name)
-        }
+            trusted.of_any_name()
+        })
     } else {
-        builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        Arc::new(AnyCertificate(provider))
     };
+    let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
     let config = match &trust.identity {
         Some(identity) => {
             let (chain, key) = own(identity, 1)?;
@@ -92,11 +90,15 @@ pub(crate) fn client(trust: &TlsTrust) -> Result<Arc<ClientConfig>, SipError> {
     Ok(Arc::new(config))
 }
 
-/// Who may sign the certificates of the other side.
-fn roots(trust: &TlsTrust) -> Result<RootCertStore, SipError> {
+/// Which certificates of the other side count.
+fn trusted(trust: &TlsTrust, provider: Arc<CryptoProvider>) -> Result<Trust, SipError> {
     let mut roots = RootCertStore::empty();
+    let mut themselves = Vec::new();
     match &trust.ca_file {
-        Some(path) => authorities(CA, path, &mut roots)?,
+        Some(path) => {
+            authorities(CA, path, &mut roots)?;
+            themselves = certificates(CA, path)?;
+        }
         None => {
             if let Some(path) = SYSTEM_BUNDLES.iter().map(Path::new).find(|p| p.exists()) {
                 // Single old certificates of the bundle that webpki cannot read are passed over.
@@ -104,7 +106,7 @@ fn roots(trust: &TlsTrust) -> Result<RootCertStore, SipError> {
             }
         }
     }
-    Ok(roots)
+    Ok(Trust::new(provider, roots, themselves))
 }
 
 fn authorities(part: &'static str, path: &Path, roots: &mut RootCertStore) -> Result<(), SipError> {
@@ -148,64 +150,6 @@ pub(crate) fn server(listener: &TlsListener) -> Result<Arc<ServerConfig>, SipErr
     Ok(Arc::new(config))
 }
 
-/// Takes every certificate for a server that an authority of ours has signed and that is valid at this time (RFC 5280 §6.1),
-/// whatever host it is for.
-#[derive(Debug)]
-struct AnyName {
-    provider: Arc<CryptoProvider>,
-    roots: RootCertStore,
-}
-
-impl ServerCertVerifier for AnyName {
-    fn verify_server_cert(
-        &self,
-        cert: &CertificateDer<'_>,
-        between: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let cert = ParsedCertificate::try_from(cert)?;
-        let algorithms = self.provider.signature_verification_algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(&cert, &self.roots, between, now, algorithms)?;
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
-}
-
 /// Takes any certificate; the configuration says in words that it is so.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
@@ -242,121 +186,5 @@ impl ServerCertVerifier for AnyCertificate {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use rcgen::{
-        BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-        date_time_ymd,
-    };
-    use rustls::{CertificateError, Error};
-
-    use super::*;
-
-    type Authority = CertifiedIssuer<'static, KeyPair>;
-
-    fn key() -> KeyPair {
-        KeyPair::generate().expect("a key")
-    }
-
-    /// 2020 to 2030, for a server.
-    fn params(name: &str) -> CertificateParams {
-        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
-        params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after = date_time_ymd(2030, 1, 1);
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        params
-    }
-
-    fn authority(name: &str) -> Authority {
-        let mut params = CertificateParams::new(Vec::new()).expect("no names");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(rcgen::DnType::CommonName, name);
-        CertifiedIssuer::self_signed(params, key()).expect("an authority")
-    }
-
-    fn signed(params: &CertificateParams, by: &Authority) -> CertificateDer<'static> {
-        let cert = params.signed_by(&key(), by).expect("signed");
-        cert.der().clone()
-    }
-
-    /// In the middle of these years, or so many years later.
-    fn verdict(
-        trusts: &Authority,
-        cert: &CertificateDer<'_>,
-        between: &[CertificateDer<'_>],
-        years: u64,
-    ) -> Result<ServerCertVerified, Error> {
-        let mut roots = RootCertStore::empty();
-        roots.add(trusts.der().clone()).expect("an authority");
-        let any_name = AnyName {
-            provider: provider(),
-            roots,
-        };
-        let name = ServerName::try_from("door.example").expect("a name");
-        let now = Duration::from_secs(1_735_700_000 + years * 31_557_600);
-        any_name.verify_server_cert(cert, between, &name, &[], UnixTime::since_unix_epoch(now))
-    }
-
-    fn refused(verdict: Result<ServerCertVerified, Error>) -> CertificateError {
-        match verdict {
-            Err(Error::InvalidCertificate(why)) => why,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn whatever_the_name_a_certificate_of_our_authority_for_a_server_counts_in_its_time() {
-        let ours = authority("ours");
-        for name in ["door.example", "pbx.example", "192.0.2.7"] {
-            let cert = signed(&params(name), &ours);
-            assert!(verdict(&ours, &cert, &[], 0).is_ok(), "{name}");
-            let late = refused(verdict(&ours, &cert, &[], 10));
-            assert!(
-                matches!(late, CertificateError::ExpiredContext { .. }),
-                "{late:?}"
-            );
-            let early = refused(verdict(&ours, &cert, &[], 0).and_then(|_| {
-                let mut params = params(name);
-                params.not_before = date_time_ymd(2028, 1, 1);
-                verdict(&ours, &signed(&params, &ours), &[], 0)
-            }));
-            assert!(
-                matches!(early, CertificateError::NotValidYetContext { .. }),
-                "{early:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn that_no_name_is_asked_for_lets_nothing_else_pass() {
-        let (ours, theirs) = (authority("ours"), authority("theirs"));
-        let others = signed(&params("door.example"), &theirs);
-        for between in [&[][..], &[theirs.der().clone()]] {
-            assert_eq!(
-                refused(verdict(&ours, &others, between, 0)),
-                CertificateError::UnknownIssuer
-            );
-        }
-        let mut client = params("door.example");
-        client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        let purpose = refused(verdict(&ours, &signed(&client, &ours), &[], 0));
-        assert!(
-            matches!(purpose, CertificateError::InvalidPurposeContext { .. }),
-            "{purpose:?}"
-        );
-        // whoever has a certificate of ours is no authority by that
-        let phone = CertifiedIssuer::signed_by(params("phone.example"), key(), &ours).expect("signed");
-        let made_up = signed(&params("door.example"), &phone);
-        assert!(verdict(&ours, &made_up, &[phone.der().clone()], 0).is_err());
-        let nonsense = CertificateDer::from(b"no certificate".to_vec());
-        assert_eq!(
-            refused(verdict(&ours, &nonsense, &[], 0)),
-            CertificateError::BadEncoding
-        );
     }
 }

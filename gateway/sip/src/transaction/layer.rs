@@ -289,6 +289,10 @@ impl TransactionLayer {
 
     /// A message of this transaction could not be sent.
     pub fn handle_transport_error(&mut self, id: TransactionId) {
+        self.undelivered(id, None);
+    }
+
+    fn undelivered(&mut self, id: TransactionId, why: Option<&str>) {
         let Some(slot) = self.slots.get_mut(&id) else {
             return;
         };
@@ -305,7 +309,8 @@ impl TransactionLayer {
             Machine::NonInviteServer(m) => (m.transport_failed(), true),
         };
         if told && !slot.quiet {
-            self.event(Event::TransportError { id });
+            let why = why.map(ToOwned::to_owned);
+            self.event(Event::TransportError { id, why });
         }
         let actions = if over { vec![Action::Terminate] } else { Vec::new() };
         self.run(id, actions, None);
@@ -328,8 +333,8 @@ impl TransactionLayer {
         }
     }
 
-    /// A connection is gone: every transaction on it hears so.
-    pub fn handle_flow_lost(&mut self, flow: FlowId) {
+    /// A connection is gone, and why: every transaction on it hears so.
+    pub fn handle_flow_lost(&mut self, flow: FlowId, why: &str) {
         let hit: Vec<_> = self
             .slots
             .iter()
@@ -337,7 +342,7 @@ impl TransactionLayer {
             .map(|(id, _)| *id)
             .collect();
         for id in hit {
-            self.handle_transport_error(id);
+            self.undelivered(id, Some(why));
         }
     }
 

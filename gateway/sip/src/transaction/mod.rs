@@ -205,6 +205,8 @@ pub enum Event {
     TransportError {
         /// Which transaction.
         id: TransactionId,
+        /// What ended the connection that it was on.
+        why: Option<String>,
     },
 }
 

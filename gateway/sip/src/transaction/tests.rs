@@ -508,7 +508,7 @@ fn an_unreachable_address_fails_what_has_heard_nothing_from_it_and_nothing_else(
     let mut failed: Vec<_> = drain(&mut layer)
         .into_iter()
         .filter_map(|output| match output {
-            Output::Event(Event::TransportError { id }) => Some(id),
+            Output::Event(Event::TransportError { id, .. }) => Some(id),
             Output::Event(_) | Output::Send { .. } => None,
         })
         .collect();
@@ -627,9 +627,10 @@ fn a_lost_connection_fails_what_waits_on_it() {
         .send_request(ms(0), request("REGISTER", "", ""), flow())
         .expect("room");
     drain(&mut layer);
-    layer.handle_flow_lost(FlowId(7));
+    layer.handle_flow_lost(FlowId(7), "it was reset");
+    let why = Some("it was reset".to_owned());
     let expected = [
-        Output::Event(Event::TransportError { id }),
+        Output::Event(Event::TransportError { id, why }),
         Output::Event(Event::Terminated { id }),
     ];
     assert_eq!(drain(&mut layer), expected);

@@ -321,7 +321,7 @@ impl UserAgent {
 
     pub(crate) fn closed(&mut self, now: Instant, flow: Flow, why: &str) {
         self.streams.remove(&flow);
-        self.layer.handle_flow_lost(flow.id);
+        self.layer.handle_flow_lost(flow.id, why);
         self.flow_lost(now, flow, why);
         self.pump(now);
     }
@@ -466,7 +466,13 @@ impl UserAgent {
                 }
             }
             Event::Timeout { id } => self.unanswered(now, id, "no answer", true),
-            Event::TransportError { id } => self.unanswered(now, id, "cannot be delivered", false),
+            Event::TransportError { id, why } => {
+                let why = why.map_or_else(
+                    || "cannot be delivered".to_owned(),
+                    |why| format!("cannot be delivered: {why}"),
+                );
+                self.unanswered(now, id, &why, false);
+            }
         }
     }
 

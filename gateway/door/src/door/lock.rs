@@ -384,7 +384,7 @@ impl Door {
             Some(Egress::Rex(_)) => self.retries.clear(),
             None => {}
         }
-        self.fault = None;
+        self.output_answers();
         if !std::mem::replace(&mut self.coil_on, true) {
             let left = self
                 .pulse
@@ -408,6 +408,7 @@ impl Door {
             if pulse.hold.is_some() {
                 self.hold_ended(now, "guard");
             }
+            self.sense.pressed();
         }
     }
 
@@ -417,7 +418,8 @@ impl Door {
         self.event(DoorEvent::Relocked { why: why.to_owned() });
     }
 
-    fn lock_fault(&mut self, text: String) {
+    pub(super) fn lock_fault(&mut self, text: String) {
+        self.sense.forget_fault();
         self.fault = Some(text.clone());
         self.event(DoorEvent::LockFault { text });
     }
@@ -427,6 +429,14 @@ impl Door {
         let Egress::Rex(input) = egress else { return now };
         if let Some(retry) = self.retries.get_mut(input).filter(|retry| retry.asked) {
             retry.asked = false;
+        self.sense.let_go(now);
+    }
+
+    /// The output answers: what was wrong with it is over. What the lock sense found is not.
+    fn output_answers(&mut self) {
+        if !self.sense.is_faulty() {
+            self.fault = None;
+        }
             return retry.since;
         }
         self.retries.remove(input);
@@ -453,8 +463,8 @@ impl Door {
 
     /// There is a guard again: what the one before did not do for those who want out is asked for at once.
     pub(super) fn on_guard_up(&mut self, now: Instant) {
-        // the output answers and rests: what was wrong with it is over, and on record
-        self.fault = None;
+        // it rests, too, and what was wrong is on record
+        self.output_answers();
         let wishes = self.leases.values().filter_map(|lease| lease.egress.as_ref());
         let asked: Vec<InputId> = wishes
             .filter_map(|wish| match &wish.egress {
@@ -559,6 +569,7 @@ impl Door {
         }
     }
 }
+        self.sense.forget_press();
 
 /// Who wants to leave by a Grant, if anybody does.
 fn egress_of(parts: &GrantParts) -> Option<Egress> {

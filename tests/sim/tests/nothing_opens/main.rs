@@ -19,7 +19,8 @@ use gateway_core::{
 use gateway_site::rules::{Action, Conditions, Rule, Trigger};
 use gateway_site::{
     AlarmParams, Answer, ButtonParams, CallerAction, CallerParams, DoorGroupParams, GuardReport, Input,
-    Output, OutputParams, ReleaseCause, RexKind, RexParams, SeenId, Site, SiteParams, When, card_frame,
+    LockOwner, Output, OutputParams, ReleaseCause, RexKind, RexParams, SeenId, Site, SiteParams, When,
+    card_frame,
 };
 use model::Model;
 use proptest::prelude::*;
@@ -192,6 +193,13 @@ fn with_bells(mut site: SiteParams) -> SiteParams {
         };
         panel.buttons.insert(id(button), params);
     }
+    site
+}
+
+/// The lock of the front door is the panel's, and the wire across it goes up and down as it likes.
+fn watched(mut site: SiteParams) -> SiteParams {
+    let front = site.doors.get_mut(&id("front")).expect("the door");
+    (front.owner, front.lock_sense) = (LockOwner::Panel, Some(id("loop")));
     site
 }
 
@@ -882,6 +890,7 @@ fn nothing_opens_by_itself_and_every_exit_opens() {
         (that_rings(three_phones()), 4),
     ] {
         let (by, kinds) = run(&ruled(grouped(site)), seed);
+        (watched(first_door()), 5),
         for (factor, n) in by {
             *seen.entry(factor).or_default() += n;
         }

@@ -134,6 +134,7 @@ impl Inputs {
             | SignalKind::Misread { .. }
             | SignalKind::Network(_)
             | SignalKind::Port(_)
+            | SignalKind::Raw { .. }
             | SignalKind::Ready
             | SignalKind::Unread(_)) => panic!("no edge: {other:?}"),
         }
@@ -161,8 +162,8 @@ fn button(backend: Backend, chip: &Chip, line: u32, debounce: Duration) -> GpioI
         debounce,
         input,
         line,
-    };
         pulsed: false,
+    };
     GpioInputs {
         backend,
         chip: chip.node.clone(),
@@ -247,7 +248,6 @@ fn cdev_debounce() -> String {
     "21 changes, 1 edge".into()
 }
 
-fn cdev_lost() -> String {
 /// A strike of alternating current: the kernel, which is not asked to debounce, gives each half-wave.
 fn cdev_half_waves() -> String {
     let chip = Chip::new("waves", "waves", 8);
@@ -287,6 +287,7 @@ fn cdev_half_waves() -> String {
     "100 changes, 2 edges".into()
 }
 
+fn cdev_lost() -> String {
     let chip = Chip::new("lost", "lost", 8);
     chip.pull(4, true);
     let mut inputs = Inputs::start(button(Backend::Gpiocdev, &chip, 4, Duration::ZERO));
@@ -327,6 +328,7 @@ fn cdev_half_waves() -> String {
                 | SignalKind::Misread { .. }
                 | SignalKind::Network(_)
                 | SignalKind::Port(_)
+                | SignalKind::Raw { .. }
                 | SignalKind::Unread(_)) => panic!("no edge and no fault: {other:?}"),
             }
         }

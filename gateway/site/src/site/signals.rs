@@ -48,6 +48,8 @@ impl Site {
             }
             SignalKind::Network(state) => self.network(now, state),
             SignalKind::Port(event) => self.port(now, device, event),
+            // for whoever learns a format, before it comes here
+            SignalKind::Raw { .. } => {}
             SignalKind::Ready => self.device(now, device, None),
             SignalKind::Unread(input) => self.unread(now, simulated, &input),
         }
@@ -180,12 +182,12 @@ impl Site {
                 }
                 Role::Fire => self.fire_changed(now, input, change),
                 Role::Held(what) => self.held_changed(now, what, change),
-                Role::Lockdown(group) => self.lockdown_changed(now, group, input, change),
-                Role::Rex(door, kind) => {
                 Role::LockSense(door) => {
                     let input = DoorInput::LockSense(change.edge());
                     self.door_input(now, &door, input, change.simulated);
                 }
+                Role::Lockdown(group) => self.lockdown_changed(now, group, input, change),
+                Role::Rex(door, kind) => {
                     let input = DoorInput::Rex {
                         edge: change.edge(),
                         input: input.clone(),

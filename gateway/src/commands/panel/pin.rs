@@ -113,6 +113,7 @@ pub(super) async fn record(
                     | SignalKind::Misread { .. }
                     | SignalKind::Network(_)
                     | SignalKind::Port(_)
+                    | SignalKind::Raw { .. }
                     | SignalKind::Ready
                     | SignalKind::Unread(_) => {}
                 }

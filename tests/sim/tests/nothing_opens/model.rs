@@ -708,6 +708,7 @@ impl Model {
             | SignalKind::Network(_)
             | SignalKind::Port(_)
             | SignalKind::Ready
+            | SignalKind::Raw { .. }
             | SignalKind::Unread(_) => {}
         }
     }

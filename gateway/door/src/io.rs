@@ -78,6 +78,14 @@ pub enum GuardReport {
         /// What, and what to do.
         text: String,
     },
+    /// The output was told to energise, and its board failed before it answered: it may have been energised for a moment, and
+    /// is written to rest.
+    MayHaveOpened {
+        /// Number of the Grant.
+        grant: u64,
+        /// What, and what to do.
+        text: String,
+    },
     /// A Grant's time at the output is over.
     Released {
         /// Which.

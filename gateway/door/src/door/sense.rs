@@ -52,6 +52,12 @@ impl Sense {
         }
     }
 
+    /// The button of the panel may have been pressed for a moment: nobody knows, so that no opening is missed.
+    pub(super) fn may_be_pressed(&mut self, now: Instant) {
+        let (until, followed) = (Some(now + FOLLOW), true);
+        self.press.get_or_insert(Press { until, followed });
+    }
+
     pub(super) fn is_faulty(&self) -> bool {
         self.faulty
     }

@@ -796,6 +796,39 @@ fn a_fault_of_the_lock_ends_as_its_output_answers_and_rests_again() {
 }
 
 #[test]
+fn what_may_have_opened_for_a_moment_is_a_fault_and_nobody_forces_the_door_after_it() {
+    let mut rig = Rig::new(DoorParams {
+        settle: Duration::from_secs(2),
+        ..with_contact()
+    });
+    rig.first_contact(false);
+    let fail = |rig: &mut Rig| {
+        rig.guard = false;
+        rig.open();
+        let grant = rig.held.pop().expect("asked for");
+        let text = "it may have been open".to_owned();
+        rig.report(GuardReport::MayHaveOpened { grant, text })
+    };
+    assert!(fail(&mut rig).contains("fault:it may have been open"));
+    assert_eq!(rig.door.lock(), LockState::Locked);
+    rig.wait(1000);
+    assert_eq!(rig.contact(true), "opened");
+    rig.contact(false);
+    rig.wait(60_000);
+    assert_eq!(rig.contact(true), "opened forced", "later somebody did");
+
+    // a gate that may have been started counts as moving: a second pulse might shut it on a car
+    let mut gate = Rig::new(DoorParams {
+        lock: LockKind::GateStep,
+        ..with_contact()
+    });
+    gate.first_contact(false);
+    fail(&mut gate);
+    gate.guard = true;
+    assert!(!gate.open().contains("OPERATE"), "it may move");
+}
+
+#[test]
 fn a_guard_that_never_answers_is_a_fault_and_the_next_grant_begins_anew() {
     let mut rig = Rig::new(strike());
     rig.guard = false;
@@ -1385,6 +1418,7 @@ mod random {
                     12 => rig.rex(true, RexKind::ShuntOnly),
                     13 => rig.input(Input::Tamper(Edge { active: true, initial: false })),
                     14 => { burns = !burns; rig.input(Input::Fire(if burns { FireAlarm::Raised } else { FireAlarm::Reset })) }
+                    15 | 16 => rig.input(Input::LockSense(Edge { active: step == 15, initial: false })),
                     _ => String::new(),
                 };
                 let count = |word: &str| said.matches(word).count();
@@ -1413,4 +1447,3 @@ mod random {
         }
     }
 }
-                    15 | 16 => rig.input(Input::LockSense(Edge { active: step == 15, initial: false })),

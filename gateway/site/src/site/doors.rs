@@ -188,6 +188,13 @@ impl Site {
                     self.door_input(now, &door, DoorInput::Guard(report), false);
                 }
             }
+            GuardReport::MayHaveOpened { grant, output, text } => {
+                for door in self.doors_with(&output) {
+                    let text = text.clone();
+                    let report = gateway_door::GuardReport::MayHaveOpened { grant, text };
+                    self.door_input(now, &door, DoorInput::Guard(report), false);
+                }
+            }
             GuardReport::Released { cause, grant, output } => {
                 let told_to_end = cause == ReleaseCause::Guard && self.guard_restarts;
                 let cause = if told_to_end { ReleaseCause::Restart } else { cause };

@@ -380,10 +380,12 @@ impl World<'_> {
                     *self.seen.borrow_mut().entry(parts.factor).or_default() += 1;
                     if std::mem::take(&mut self.fails) {
                         self.model.may_retry(self.now, &parts);
-                        reports.push(GuardReport::Failed {
-                            grant: parts.id,
-                            output: parts.output,
-                            text: "the relay does not move".into(),
+                        let (grant, output) = (parts.id, parts.output);
+                        let text = "the relay does not move".to_owned();
+                        reports.push(if grant % 2 == 0 {
+                            GuardReport::Failed { grant, output, text }
+                        } else {
+                            GuardReport::MayHaveOpened { grant, output, text }
                         });
                     } else {
                         reports.extend(self.guard.operate(self.now, grant, pulse));
@@ -888,9 +890,9 @@ fn nothing_opens_by_itself_and_every_exit_opens() {
         (three_phones(), 2),
         (with_a_guard(first_door()), 3),
         (that_rings(three_phones()), 4),
+        (watched(first_door()), 5),
     ] {
         let (by, kinds) = run(&ruled(grouped(site)), seed);
-        (watched(first_door()), 5),
         for (factor, n) in by {
             *seen.entry(factor).or_default() += n;
         }

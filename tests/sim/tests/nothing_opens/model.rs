@@ -226,6 +226,7 @@ impl Model {
                 }
                 GuardReport::Energised { .. }
                 | GuardReport::Failed { .. }
+                | GuardReport::MayHaveOpened { .. }
                 | GuardReport::Released { .. }
                 // nobody's doing: it gives nobody anything
                 | GuardReport::Unasked { .. }
@@ -707,8 +708,8 @@ impl Model {
             | SignalKind::Misread { .. }
             | SignalKind::Network(_)
             | SignalKind::Port(_)
-            | SignalKind::Ready
             | SignalKind::Raw { .. }
+            | SignalKind::Ready
             | SignalKind::Unread(_) => {}
         }
     }

@@ -30,7 +30,7 @@ pub(crate) use support::{CaptureAct, Support, SupportAct};
 
 #[cfg(feature = "sound-cards")]
 use crate::commands::Audio;
-use crate::commands::{Controllers, Decode, Encode, Osdp, Panel};
+use crate::commands::{Controllers, Decode, Encode, Osdp, Panel, Readers};
 
 /// Exit codes, for scripts.
 pub(crate) mod exit {
@@ -172,6 +172,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  doorline osdp new-key /etc/doorline/street.key\n  doorline osdp install street --minutes 5   # the reader is new, or was reset\n  doorline osdp move street --address 3          # within that window\n  doorline osdp firmware street reader-2.4.bin"
     )]
     Osdp(Osdp),
+    /// Readers: show the bits of their cards, and learn a card format from three cards whose printed numbers are known.
+    #[command(
+        after_help = "Examples:\n  doorline readers learn street                       # asks for what is printed on each card\n  doorline readers learn street --printed 123,4567 --printed 123,4568 --printed 123,15000\n  doorline readers learn street --cards 1 --seconds 30"
+    )]
+    Readers(Readers),
     /// Kinds of panel lines: list and show them, learn one from a recording, and play a front end.
     #[command(
         after_help = "Examples:\n  doorline panel list\n  doorline panel show vizit-matrix   # own-profile of a line begins with it\n  doorline panel learn --port /dev/serial/by-id/usb-Front_End-if00 --seconds 20 --keep ring.edges\n  doorline panel learn --gpio /dev/gpiochip0:17\n  doorline encode panel --profile 4n > ring.edges && doorline panel learn ring.edges\n  doorline panel simulate front-end --profile laskomex-digital   # then type: ring 12"

@@ -70,12 +70,26 @@ pub struct InputLine {
     pub active_low: bool,
     /// Pull resistor.
     pub bias: Bias,
-    /// A level must stand this long; zero for none. Done by the kernel.
+    /// A level must stand this long; zero for none. Done by the kernel unless it is `pulsed`.
     pub debounce: Duration,
     /// Which input.
     pub input: InputId,
     /// Offset on the chip; BCM number for rppal.
     pub line: u32,
+    /// Half-waves of alternating current are one active level; the debouncing is ours then.
+    pub pulsed: bool,
+}
+
+impl InputLine {
+    /// What the kernel debounces by, if it does.
+    pub(crate) fn kernel_debounce(&self) -> Option<Duration> {
+        (!self.pulsed && self.debounce > Duration::ZERO).then_some(self.debounce)
+    }
+
+    /// What we debounce by, if we do.
+    pub(crate) fn own_debounce(&self) -> Option<Duration> {
+        self.pulsed.then_some(self.debounce)
+    }
 }
 
 /// One output.

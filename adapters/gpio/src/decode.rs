@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use gateway_core::{Edge, InputId, Instant};
 
+use crate::config::InputLine;
+use crate::pulsed::Pulsed;
+
 /// A line that lost edges is well again when it lost none for so long. Until then it is one fault, however many edges
 /// a flood costs, so that it fills neither log nor journal.
 pub(crate) const CALM: Duration = Duration::from_secs(2);
@@ -46,6 +49,8 @@ struct Line {
     active: bool,
     input: InputId,
     losing: Option<Losing>,
+    /// Of a wire with half-waves: what they make together.
+    pulsed: Option<Pulsed>,
     /// When the level was read; edges before it are in the reading.
     read: Instant,
     seqno: u32,
@@ -63,13 +68,15 @@ pub(crate) struct Levels(BTreeMap<u32, Line>);
 
 impl Levels {
     /// The first reading of a line.
-    pub(crate) fn initial(&mut self, line: u32, input: InputId, active: bool, at: Instant) -> Decoded {
+    pub(crate) fn initial(&mut self, of: &InputLine, active: bool, at: Instant) -> Decoded {
+        let input = of.input.clone();
         self.0.insert(
-            line,
+            of.line,
             Line {
                 active,
                 input: input.clone(),
                 losing: None,
+                pulsed: of.own_debounce().map(|time| Pulsed::new(time, active, at)),
                 read: at,
                 seqno: 0,
             },
@@ -84,7 +91,7 @@ impl Levels {
         }
     }
 
-    /// An edge. At most three results: a loss, the edge that was lost in between, and the edge itself.
+    /// An edge. Few results: a loss, the edge that was lost in between, and the edge itself; of half-waves what they make together.
     pub(crate) fn edge(&mut self, raw: RawEdge) -> Vec<Decoded> {
         let Some(line) = self.0.get_mut(&raw.line) else {
             return Vec::new();
@@ -106,47 +113,61 @@ impl Levels {
                 last: raw.at,
             });
         }
-        let input = |at, active| {
-            let edge = Edge {
-                active,
-                initial: false,
-            };
-            Decoded::Input {
-                at,
-                edge,
-                input: line.input.clone(),
-            }
-        };
         if raw.active == line.active {
             // It came between the request and the first reading, which shows it already.
             if lost == 0 || raw.at <= line.read {
                 return out;
             }
             // The level went away and came back: the way out was lost, the way back is here.
-            out.push(input(raw.at, !raw.active));
+            out.extend(line.passes(raw.at, !raw.active));
         }
-        out.push(input(raw.at, raw.active));
+        out.extend(line.passes(raw.at, raw.active));
         line.active = raw.active;
         out
     }
 
-    /// Lines that have lost nothing for [`CALM`]. All edges up to `now` must have been given before.
+    /// Half-waves whose time is over, and lines that have lost nothing for [`CALM`]. All edges up to `now` must have been given before.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Vec<Decoded> {
         let mut out = Vec::new();
+        let mut inputs = Vec::new();
         for line in self.0.values_mut() {
+            let due = line.pulsed.as_mut().and_then(|pulsed| pulsed.handle_timeout(now));
+            inputs.extend(due.map(|(at, edge)| line.says(at, edge)));
             if let Some(losing) = line.losing.take_if(|losing| now >= losing.last + CALM) {
                 out.push((line.input.clone(), losing.count));
             }
         }
-        let alone = self.poll_timeout().is_none();
+        let alone = self.0.values().all(|line| line.losing.is_none());
         let whole = |(input, count)| Decoded::Whole { alone, input, count };
-        out.into_iter().map(whole).collect()
+        inputs.into_iter().chain(out.into_iter().map(whole)).collect()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let losing = self.0.values().filter_map(|line| line.losing.as_ref());
-        losing.map(|losing| losing.last + CALM).min()
+        let calm = losing.map(|losing| losing.last + CALM);
+        let pulsed = self
+            .0
+            .values()
+            .filter_map(|line| line.pulsed.as_ref()?.poll_timeout());
+        calm.chain(pulsed).min()
+    }
+}
+
+impl Line {
+    fn says(&self, at: Instant, edge: Edge) -> Decoded {
+        let input = self.input.clone();
+        Decoded::Input { at, edge, input }
+    }
+
+    /// What comes of an edge of the wire.
+    fn passes(&mut self, at: Instant, active: bool) -> Vec<Decoded> {
+        let initial = false;
+        let edges = match &mut self.pulsed {
+            None => vec![(at, Edge { active, initial })],
+            Some(pulsed) => pulsed.edge(at, active),
+        };
+        edges.into_iter().map(|(at, edge)| self.says(at, edge)).collect()
     }
 }
 
@@ -156,6 +177,17 @@ mod tests {
 
     fn bell() -> InputId {
         "bell".parse().expect("a name")
+    }
+
+    fn line(line: u32, input: InputId) -> InputLine {
+        InputLine {
+            active_low: true,
+            bias: crate::config::Bias::PullUp,
+            debounce: Duration::from_millis(30),
+            input,
+            line,
+            pulsed: false,
+        }
     }
 
     fn t(ms: u64) -> Instant {
@@ -188,7 +220,7 @@ mod tests {
 
     fn levels(active: bool) -> Levels {
         let mut levels = Levels::default();
-        let first = levels.initial(4, bell(), active, t(10));
+        let first = levels.initial(&line(4, bell()), active, t(10));
         let edge = Edge {
             active,
             initial: true,
@@ -261,7 +293,7 @@ mod tests {
     #[test]
     fn a_device_is_well_only_when_none_of_its_lines_loses_edges() {
         let mut levels = levels(false);
-        levels.initial(5, "gate".parse().expect("a name"), false, t(10));
+        levels.initial(&line(5, "gate".parse().expect("a name")), false, t(10));
         levels.edge(raw(20, true, 3));
         levels.edge(RawEdge {
             line: 5,
@@ -277,6 +309,26 @@ mod tests {
             matches!(whole[..], [Decoded::Whole { alone: true, .. }]),
             "{whole:?}"
         );
+    }
+
+    #[test]
+    fn half_waves_at_a_lock_sense_are_one_opening() {
+        let mut levels = Levels::default();
+        let sense = InputLine {
+            pulsed: true,
+            ..line(4, bell())
+        };
+        levels.initial(&sense, false, t(10));
+        let mut told = Vec::new();
+        for n in 0..50_u32 {
+            let at = 1000 + u64::from(n) * 20;
+            told.extend(levels.edge(raw(at, true, 2 * n + 1)));
+            told.extend(levels.edge(raw(at + 9, false, 2 * n + 2)));
+        }
+        assert_eq!(told, [input(1030, true)]);
+        assert_eq!(levels.poll_timeout(), Some(t(1989 + 45)));
+        assert_eq!(levels.handle_timeout(t(2034)), [input(2034, false)]);
+        assert_eq!(levels.poll_timeout(), None);
     }
 
     #[test]

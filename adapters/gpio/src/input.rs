@@ -1,7 +1,6 @@
 //! The input adapter: one chip, any number of lines.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use adapter_api::{Adapter, AdapterContext, AdapterError, Alarm, Claim};
 use gateway_core::SignalKind;
@@ -89,8 +88,8 @@ impl GpioInputs {
             if line.active_low {
                 builder.as_active_low();
             }
-            if line.debounce > Duration::ZERO {
-                builder.with_debounce_period(line.debounce);
+            if let Some(time) = line.kernel_debounce() {
+                builder.with_debounce_period(time);
             }
         }
         builder.request()
@@ -112,7 +111,7 @@ impl GpioInputs {
             // Edges are queued since the request: none is missed between this reading and the first of them.
             let at = time::now();
             let active = self.read(request.get_ref(), line.line)?;
-            report(ctx, levels.initial(line.line, line.input.clone(), active, at)).await?;
+            report(ctx, levels.initial(line, active, at)).await?;
         }
         ctx.signal(time::now(), SignalKind::Ready).await?;
         let alarm = Alarm::new().map_err(|error| self.failed("no timer".into(), Some(error)))?;

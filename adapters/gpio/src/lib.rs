@@ -13,6 +13,7 @@ mod edges;
 mod holders;
 mod input;
 mod output;
+mod pulsed;
 mod reader;
 mod report;
 mod rpi;

@@ -58,8 +58,7 @@ fn open_input(gpio: &Gpio, line: &InputLine) -> Result<InputPin, String> {
         Bias::PullDown => pin.into_input_pulldown(),
         Bias::PullUp => pin.into_input_pullup(),
     };
-    let debounce = (line.debounce > Duration::ZERO).then_some(line.debounce);
-    pin.set_interrupt(Trigger::Both, debounce)
+    pin.set_interrupt(Trigger::Both, line.kernel_debounce())
         .map_err(|error| format!("line {number} cannot be watched, is another program using it? {error}"))?;
     Ok(pin)
 }
@@ -138,7 +137,7 @@ pub(crate) async fn run_inputs(lines: &[InputLine], ctx: &mut AdapterContext) ->
         match next {
             Some(FromThread::First { active, at, line }) => {
                 let line = &lines[line];
-                report(ctx, levels.initial(line.line, line.input.clone(), active, at)).await?;
+                report(ctx, levels.initial(line, active, at)).await?;
             }
             Some(FromThread::Ready) => ctx.signal(time::now(), SignalKind::Ready).await?,
             Some(FromThread::Edge(raw)) => {

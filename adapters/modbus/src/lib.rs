@@ -29,7 +29,7 @@ pub use bus::{Bus, BusError, BusParams, Link, Parity};
 pub use frame::{Exchange, FrameError, Framing, LONGEST, crc16};
 pub use guarded::serve;
 pub use inputs::{ModbusInputs, Source};
-pub use pdu::{MOST, PduError, REQUEST_BYTES, Reply, Request};
+pub use pdu::{MOST, PduError, REQUEST_BYTES, Reply, Request, exception};
 pub use profile::{Meaning, PROFILES, Profile};
 pub use reading::{Answer, Ask, Heard, InputKind, ModbusInput, Readings};
 pub use relays::{Relays, RelaysParams};

@@ -104,8 +104,9 @@ pub enum PduError {
     },
 }
 
-/// The exception's name, as in the specification.
-const fn exception(code: u8) -> &'static str {
+/// An exception's name, as in the specification (Modbus Application Protocol V1.1b3, §7), and what to look at.
+#[must_use]
+pub const fn exception(code: u8) -> &'static str {
     match code {
         1 => "illegal function",
         2 => "illegal data address: is the channel on this board?",

@@ -464,6 +464,7 @@ impl OsdpBus {
                 reason,
                 times,
             },
+            Event::Raw(frame) => SignalKind::Raw { frame, reader },
             Event::Ready => SignalKind::Ready,
         };
         self.signal(ctx, of, at, kind).await

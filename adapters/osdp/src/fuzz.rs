@@ -173,6 +173,7 @@ fn shown(event: &Event, keyed: bool, formats: &[gateway_card::Format]) {
         | Event::InputsGone
         | Event::Output { .. }
         | Event::Misread { .. }
+        | Event::Raw(_)
         | Event::Ready => {}
     }
 }

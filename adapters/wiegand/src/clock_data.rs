@@ -84,7 +84,7 @@ pub fn read_track(bits: &[bool]) -> Result<CardFrame, Misread> {
     }
     Err(match error {
         ClockDataError::Check { .. } | ClockDataError::Parity { .. } => Misread::Parity,
-        ClockDataError::End | ClockDataError::Nothing => Misread::Short,
+        ClockDataError::Empty | ClockDataError::End | ClockDataError::Nothing => Misread::Short,
         ClockDataError::Start { .. } | ClockDataError::Trailing { .. } => Misread::Noise,
         ClockDataError::TooLong => Misread::Length,
     })

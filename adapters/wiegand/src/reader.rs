@@ -175,6 +175,8 @@ pub struct WiegandReader {
     silent: Option<Instant>,
     out: VecDeque<Output>,
     params: WiegandParams,
+    /// The last frame as it came, until somebody takes it.
+    raw: Option<(Instant, CardFrame)>,
     /// Since when each wire is low without a pulse.
     low: [Option<Instant>; 2],
     reversed: u32,
@@ -192,6 +194,7 @@ impl WiegandReader {
             silent: params.heartbeat.as_ref().map(|h| now + h.limit),
             out: VecDeque::new(),
             params,
+            raw: None,
             low: [None, None],
             reversed: 0,
         }
@@ -249,6 +252,12 @@ impl WiegandReader {
         self.out.pop_front()
     }
 
+    /// The last whole frame that is no key and no sign of life, each once: its bits as they came, whether a format has them or
+    /// not.
+    pub fn poll_raw(&mut self) -> Option<(Instant, CardFrame)> {
+        self.raw.take()
+    }
+
     /// Takes a whole frame of a reader that sends its bits by other ways than two wires.
     pub fn frame(&mut self, frame: Frame) {
         let Frame { at, bits, damage } = frame;
@@ -259,7 +268,14 @@ impl WiegandReader {
                 return;
             }
         }
-        match read(&self.params, &bits, damage) {
+        let reading = read(&self.params, &bits, damage);
+        self.raw = match reading {
+            Reading::Card(_) | Reading::Misread(_) if damage.is_none() => {
+                frame_of(&bits).map(|frame| (at, frame))
+            }
+            Reading::Card(_) | Reading::Key(_) | Reading::Misread(_) => None,
+        };
+        match reading {
             Reading::Card(frame) => {
                 self.reversed = 0;
                 self.seen(at, frame);
@@ -381,6 +397,29 @@ mod tests {
         let frame = card(123, 4567);
         let at = t(10 + 25);
         assert_eq!(rig.send(10, &bits_of(&frame)), [Output::Card { at, frame }]);
+    }
+
+    #[test]
+    fn bits_of_any_format_are_told_as_they_came_and_those_of_keys_are_not() {
+        let mut rig = Rig::new(WiegandParams {
+            keypad: Keypad::Four,
+            ..only_26()
+        });
+        let odd = [true, false, true, true, false, false, true, false, true];
+        for ms in [10, 5000] {
+            rig.send(ms, &odd);
+            let raw = rig.0.poll_raw();
+            assert_eq!(
+                raw.map(|(_, frame)| bits_of(&frame)),
+                Some(odd.to_vec()),
+                "each time"
+            );
+        }
+        rig.send(8000, &[false, true, false, true]);
+        assert_eq!(rig.0.poll_raw(), None);
+        rig.send(9000, &bits_of(&card(1, 2)));
+        assert_eq!(rig.0.poll_raw().map(|(_, frame)| frame), Some(card(1, 2)));
+        assert_eq!(rig.0.poll_raw(), None, "once");
     }
 
     #[test]

@@ -94,7 +94,7 @@ pub(super) fn roles(config: &Config) -> Vec<(String, &gateway_core::InputId)> {
         }
     }
     for (id, door) in &config.doors {
-        for (name, use_of) in [("contact", &door.contact), ("tamper", &door.tamper)] {
+        for (name, use_of) in door.senses() {
             if let Some(use_of) = use_of {
                 roles.push((format!("doors.{id}.{name}.input"), &use_of.input));
             }

@@ -29,6 +29,12 @@ fn lock(check: &mut Check<'_>, id: &DoorId, door: &Door) {
                 let hint = "add: output = \"name of a configured output\", or lock-owner = \"panel\"";
                 check.fault(FaultKind::Conflict, &at, &[&owner], text, hint);
             }
+            let sense = format!("{at}.lock-sense");
+            if check.is_written(&sense) {
+                let text = "the gateway owns this lock and knows when it opens it: a sense would tell its own pulses".to_owned();
+                let hint = "remove it, or set lock-owner = \"panel\"; who opens the door otherwise is seen by its contact";
+                check.fault(FaultKind::Conflict, &sense, &[&owner], text, hint);
+            }
         }
         LockOwner::Panel => {
             let without_output: &[&str] = if door.output.is_none() {

@@ -222,7 +222,8 @@ fn role(check: &mut Check<'_>, id: &InputId, at: &str, momentary: bool) {
 
 /// Places where it counts for how long an input is active.
 fn tells_level(place: &str) -> bool {
-    place.ends_with(".contact.input") || place.ends_with(".tamper.input") || place.contains(".mains-fault.")
+    let levels = [".contact.input", ".lock-sense.input", ".tamper.input"];
+    levels.iter().any(|key| place.ends_with(key)) || place.contains(".mains-fault.")
 }
 
 fn broker(check: &mut Check<'_>, at: &str) {

@@ -70,7 +70,7 @@ fn is_real(config: &Config, door: &Door) -> bool {
 }
 
 fn around(check: &mut Check<'_>, id: &DoorId, door: &Door) {
-    for (name, use_of) in [("contact", &door.contact), ("tamper", &door.tamper)] {
+    for (name, use_of) in door.senses() {
         if let Some(use_of) = use_of {
             input_of(check, &format!("doors.{id}.{name}.input"), &use_of.input, id);
         }

@@ -174,6 +174,9 @@ table! {
         on_journal_fault: OnJournalFault = "on-journal-fault", word(), or("\"open-and-buffer\""), Live;
         /// Contact: active while the door is open.
         contact: Option<InputUse> = "contact", table(), optional, Live;
+        /// Lock sense of a lock that the panel owns: active while the lock is open, by an optocoupler across the strike. It tells
+        /// what the panel opens for others (`door.opened-by-panel`), and whether it opens when the gateway presses its button.
+        lock_sense: Option<InputUse> = "lock-sense", table(), optional, Live;
         /// Tamper contact: active when something was opened that should not be.
         tamper: Option<InputUse> = "tamper", table(), optional, Live;
         /// Requests to exit, at most 8.
@@ -196,6 +199,17 @@ table! {
         visitor: Duration = "visitor-s", secs(10, 600), or("120"), Live;
         /// Who may open by digits in a call that the door began.
         digits_by: DigitsBy = "digits-by", word(), or("\"list\""), Live;
+    }
+}
+
+impl Door {
+    /// What it may have one input of, by its key.
+    pub(crate) fn senses(&self) -> [(&'static str, &Option<InputUse>); 3] {
+        [
+            ("contact", &self.contact),
+            ("lock-sense", &self.lock_sense),
+            ("tamper", &self.tamper),
+        ]
     }
 }
 

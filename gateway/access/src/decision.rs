@@ -331,8 +331,8 @@ pub enum Reason {
     },
     /// Old news.
     Stale {
-        /// How old.
-        age: Duration,
+        /// How old; `None` if nobody knows, since it waited somewhere (its time is [`Instant::ZERO`]).
+        age: Option<Duration>,
     },
     /// The door wants two persons, and this is the credential of none, or one that is counted.
     TwoPersons,
@@ -431,7 +431,8 @@ impl fmt::Display for Reason {
             Self::SecondAwaited { within, .. } => {
                 write!(f, "two persons: another one is awaited for {} s", within.as_secs())
             }
-            Self::Stale { age } => write!(f, "old news: {} ms old", age.as_millis()),
+            Self::Stale { age: Some(age) } => write!(f, "old news: {} ms old", age.as_millis()),
+            Self::Stale { age: None } => f.write_str("old news: it waited, and nobody knows for how long"),
             Self::TwoPersons => f.write_str(
                 "two persons: only credentials of persons count at this door, and none that opens so often and no more",
             ),

@@ -9,7 +9,7 @@ pub struct Noticed {
     pub at: Instant,
     /// The adapter instance.
     pub device: DeviceId,
-    /// Which kind: `card`, `fault`, `input`, `key`, `line`, `misread`, `network`, `port`, `ready` or `unread`.
+    /// Which kind: `card`, `fault`, `input`, `key`, `line`, `misread`, `network`, `port`, `raw`, `ready` or `unread`.
     pub kind: &'static str,
     /// Counts all signals since start, from 1 on.
     pub n: u64,
@@ -51,6 +51,7 @@ fn told(kind: &SignalKind) -> (&'static str, Option<String>, String) {
         // which key it was is half a code
         SignalKind::Key { reader, .. } => ("key", of(reader), "pressed".to_owned()),
         SignalKind::Line { line, signal } => ("line", of(line), heard(*signal)),
+        SignalKind::Raw { frame, reader } => ("raw", of(reader), format!("{} bits", frame.bits)),
         SignalKind::Misread {
             bits,
             reader,

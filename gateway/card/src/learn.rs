@@ -61,13 +61,55 @@ pub struct Proposal {
     pub parity: Vec<String>,
     /// True if it is published.
     pub published: bool,
+    /// How the printed numbers have to be turned to be the sent ones; `None` if they are the same.
+    pub turned: Option<Turned>,
+}
+
+/// How a printed number and the sent one differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turned {
+    /// The last bit comes first, in so many bits (8 to 64).
+    Bits(u32),
+    /// The last byte comes first, in so many bytes (2 to 8).
+    Bytes(u32),
+}
+
+impl Turned {
+    /// All ways, the commoner ones first.
+    fn all() -> impl Iterator<Item = Self> {
+        let lengths = [4, 3, 2, 5, 7, 8, 6];
+        let bytes = lengths.into_iter().map(Self::Bytes);
+        let whole = lengths.into_iter().map(|bytes| Self::Bits(bytes * 8));
+        bytes.chain(whole).chain((8..=64).map(Self::Bits))
+    }
+
+    /// What is sent of a printed number; `None` if it has more bits.
+    #[must_use]
+    pub fn sent(self, printed: u64) -> Option<u64> {
+        let (bits, other) = match self {
+            Self::Bits(bits) => (bits, printed.reverse_bits()),
+            Self::Bytes(bytes) => (bytes * 8, printed.swap_bytes()),
+        };
+        let spare = 64_u32.checked_sub(bits)?;
+        (printed.leading_zeros() >= spare).then_some(other >> spare)
+    }
+}
+
+impl std::fmt::Display for Turned {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bits(bits) => write!(f, "{bits} bits, the last bit first"),
+            Self::Bytes(bytes) => write!(f, "{bytes} bytes, the last byte first"),
+        }
+    }
 }
 
 /// Formats that make of each card what is printed on it: the published ones, or else one that is made up.
 ///
 /// What is made up says where number and facility are, as wide as the cards allow, and takes parity for what it mostly
 /// is (even before the first half, odd after the second) if every card agrees. Three cards agree by chance once in 64
-/// times: more cards make it surer.
+/// times: more cards make it surer. Numbers that stand nowhere as they are printed are looked for with their bytes or bits the
+/// other way round; a site file has no word for that, so that the format reads them as they are sent.
 ///
 /// # Errors
 /// [`LearnError`] if the cards are too few, of several lengths, or do not hold their numbers.
@@ -80,6 +122,29 @@ pub fn learn(cards: &[Known]) -> Result<Vec<Proposal>, LearnError> {
     if let Some(other) = cards.iter().map(|card| card.frame.bits).find(|bits| *bits != one) {
         return Err(LearnError::Lengths { one, other });
     }
+    let straight = as_they_are(cards);
+    if straight != Err(LearnError::Nowhere { field: "number" }) {
+        return straight;
+    }
+    let turned = Turned::all().find_map(|turn| {
+        let sent = cards.iter().map(|card| {
+            let number = turn.sent(card.number)?;
+            Some(Known {
+                number,
+                ..card.clone()
+            })
+        });
+        let mut proposals = as_they_are(&sent.collect::<Option<Vec<_>>>()?).ok()?;
+        for proposal in &mut proposals {
+            proposal.turned = Some(turn);
+        }
+        Some(proposals)
+    });
+    turned.map_or(straight, Ok)
+}
+
+/// Formats that read the numbers that the cards are said to have.
+fn as_they_are(cards: &[Known]) -> Result<Vec<Proposal>, LearnError> {
     let says = |format: &Format, card: &Known| {
         let read = format.read(&card.frame).unwrap_or_default();
         format.fits(&card.frame)
@@ -95,6 +160,7 @@ pub fn learn(cards: &[Known]) -> Result<Vec<Proposal>, LearnError> {
             layout: format.layout(),
             parity: format.masks(),
             published: true,
+            turned: None,
         })
         .collect();
     if !published.is_empty() {
@@ -180,6 +246,7 @@ fn made_up(cards: &[Known]) -> Result<Proposal, LearnError> {
         layout,
         parity,
         published: false,
+        turned: None,
     })
 }
 
@@ -256,6 +323,38 @@ mod tests {
     }
 
     #[test]
+    fn numbers_whose_bytes_or_bits_are_the_other_way_round_are_found() {
+        let printed = [0x04A3_1B22, 0x7F00_1234, 0x0102_0304];
+        for turn in [Turned::Bytes(4), Turned::Bits(32)] {
+            let known = printed.map(|number: u64| {
+                let sent = turn.sent(number).expect("32 bits");
+                let bits: Vec<bool> = (0..32).rev().map(|n| sent >> n & 1 == 1).collect();
+                Known {
+                    facility: None,
+                    frame: crate::bits::frame_of(&bits).expect("a frame"),
+                    number,
+                }
+            });
+            let proposals = learn(&known).expect("found");
+            assert_eq!(proposals[0].turned, Some(turn));
+            for card in &known {
+                let read = proposals[0].format.read(&card.frame).expect("it fits");
+                assert_eq!(read.number, turn.sent(card.number));
+            }
+        }
+        // a published format whose reader swaps the two bytes of the number
+        let format = format_named("h10301").expect("there");
+        let mut swapped = cards(format, &[(Some(5), 0x1234), (Some(5), 0x1235), (Some(5), 0x4001)]);
+        for card in &mut swapped {
+            card.number = Turned::Bytes(2).sent(card.number).expect("two bytes");
+        }
+        let proposals = learn(&swapped).expect("found");
+        assert!(proposals[0].published && proposals[0].turned == Some(Turned::Bytes(2)));
+        assert_eq!(Turned::Bytes(2).sent(0x1_0000), None, "it has more bytes");
+        assert_eq!(Turned::Bytes(8).sent(1), Some(1 << 56));
+    }
+
+    #[test]
     fn what_says_nothing_is_refused() {
         let format = format_named("h10301").expect("there");
         let two = cards(format, &[(Some(1), 1), (Some(1), 2)]);
@@ -283,7 +382,8 @@ mod tests {
             for proposal in learn(&known).unwrap_or_default() {
                 for card in &known {
                     prop_assert!(proposal.format.fits(&card.frame));
-                    prop_assert_eq!(proposal.format.read(&card.frame).and_then(|f| f.of(Field::Number)), Some(card.number));
+                    let sent = proposal.turned.map_or(Some(card.number), |turn| turn.sent(card.number));
+                    prop_assert_eq!(proposal.format.read(&card.frame).and_then(|f| f.of(Field::Number)), sent);
                 }
             }
         }

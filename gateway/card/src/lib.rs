@@ -21,7 +21,7 @@ pub use contact_key::{
     metakom_frame, metakom_of,
 };
 pub use format::{Field, Fields, Format, FormatError, ValueError};
-pub use learn::{FEWEST, Known, LearnError, Proposal, learn};
+pub use learn::{FEWEST, Known, LearnError, Proposal, Turned, learn};
 pub use table::{format_named, formats};
 pub use track::{ClockDataError, decode_track, encode_track, track_frame, track_of};
 pub use translate::{TranslateError, Translation};

@@ -121,6 +121,8 @@ words! {
         File = "file",
         /// It may be given its key by the default key, for a time.
         Key = "key",
+        /// Its cards are shown to the operator, bit by bit, and open nothing.
+        Learn = "learn",
         /// It is told another address or speed.
         Settings = "settings",
     }
@@ -255,6 +257,14 @@ pub enum SignalKind {
     Network(NetworkState),
     /// Something at the gateway's own switch port.
     Port(PortEvent),
+    /// Bits of a reader as they came, of whatever format or of none; a keypad's are not told. Only for whoever learns a format:
+    /// the card or misread comes as well.
+    Raw {
+        /// The bits.
+        frame: CardFrame,
+        /// Which.
+        reader: ReaderId,
+    },
     /// The device works (again).
     Ready,
     /// An input cannot be read any more: what it said last may not be so. Its next reading is the first.

@@ -26,6 +26,12 @@ pub enum Input {
     Guard(GuardReport),
     /// There is a guard again, and every output rests: whoever still waits to get out is asked for anew.
     GuardUp,
+    /// The lock sense of a lock that the panel owns: active while its lock is open.
+    LockSense(Edge),
+    /// The lock sense has been active for longer than any panel opens.
+    LockSenseStuck,
+    /// Nobody reads the lock sense any more, or there is none: what it said is forgotten.
+    LockSenseUnread,
     /// A lockdown began: the pulse of whoever was let in ends, that of an exit does not.
     LockDown,
     /// The panel opened its own lock.
@@ -69,6 +75,14 @@ pub enum GuardReport {
     Failed {
         /// Number of the Grant; `None` if the guard or its device is gone with everything it held.
         grant: Option<u64>,
+        /// What, and what to do.
+        text: String,
+    },
+    /// The output was told to energise, and its board failed before it answered: it may have been energised for a moment, and
+    /// is written to rest.
+    MayHaveOpened {
+        /// Number of the Grant.
+        grant: u64,
         /// What, and what to do.
         text: String,
     },

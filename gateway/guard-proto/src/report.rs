@@ -108,6 +108,8 @@ whys! {
         OtherWiring = 11 "it reads another site file, in which this output is another wire: start the guard anew",
         /// The guard stops.
         Stopping = 8 "the guard stops",
+        /// Its device failed after it was told: it may have been energised for a moment.
+        Unanswered = 12 "the device failed as it was told: it may have been on for a moment",
         /// The grant was used before.
         Used = 9 "the grant was used before",
     }

@@ -20,7 +20,7 @@ pub(crate) struct CardBody {
     /// When it was meant, RFC 3339.
     #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     at: Option<String>,
-    /// `26:FACILITY,NUMBER` (also 33, 34, 35, 37, 46, 48 and 50 bits), `37:NUMBER`, or `BITS:hex:DIGITS`. It goes out as it is.
+    /// `26:FACILITY,NUMBER` (also 33, 34, 35, 37, 46, 48 and 50 bits), `37:NUMBER`, `BITS:hex:DIGITS` or `ibutton:SERIAL`. It goes out as it is.
     card: String,
     /// A repetition of it is refused.
     #[cfg_attr(test, schemars(extend("pattern" = "^[!-~]{1,64}$")))]
@@ -35,7 +35,7 @@ pub(crate) async fn card(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let body: CardBody = ask.command()?;
     // what was sent is not said again: it may be somebody's card
     let card = card_frame(&body.card).map_err(|_| {
-        let allowed = "\"card\" is no card: 26:FACILITY,NUMBER or BITS:hex:DIGITS, such as 26:123,04567";
+        let allowed = "\"card\" is no card: 26:FACILITY,NUMBER, BITS:hex:DIGITS or ibutton:SERIAL, such as 26:123,04567";
         Problem::bad("card", allowed)
     })?;
     let times = CommandBody {

@@ -113,7 +113,7 @@ pub(crate) struct Wire {
     )]
     #[cfg_attr(test, schemars(with = "String"))]
     announcement: Option<String>,
-    /// With `send-card`: `26:FACILITY,NUMBER` (also 33, 34, 35, 37, 46, 48 and 50 bits), `37:NUMBER`, or `BITS:hex:DIGITS`.
+    /// With `send-card`: `26:FACILITY,NUMBER` (also 33, 34, 35, 37, 46, 48 and 50 bits), `37:NUMBER`, `BITS:hex:DIGITS` or `ibutton:SERIAL`.
     #[serde(
         default,
         deserialize_with = "never_null",
@@ -311,7 +311,9 @@ pub(crate) enum Malformed {
     },
     #[error("here nothing opens without a code: send \"open\" with \"code\", or sign the command")]
     CodeNeeded,
-    #[error("field \"card\" must be a card: 26:FACILITY,NUMBER or BITS:hex:DIGITS, such as 26:123,04567")]
+    #[error(
+        "field \"card\" must be a card: 26:FACILITY,NUMBER, BITS:hex:DIGITS or ibutton:SERIAL, such as 26:123,04567"
+    )]
     Card,
     #[error("{command} is not a command here; {allowed}")]
     Command { command: String, allowed: &'static str },

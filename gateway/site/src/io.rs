@@ -164,7 +164,16 @@ pub enum GuardReport {
         /// What was found, and what to do.
         text: String,
     },
-    /// A Grant's time at an output is over. Each Grant that was passed on gets one `Released` or `Failed` in the end.
+    /// An output was told to energise, and its board failed before it answered: it may have been energised for a moment.
+    MayHaveOpened {
+        /// Number of the Grant.
+        grant: u64,
+        /// Which output.
+        output: OutputId,
+        /// What was found, and what to do.
+        text: String,
+    },
+    /// A Grant's time at an output is over. Each Grant that was passed on gets one `Released`, `Failed` or `MayHaveOpened` in the end.
     Released {
         /// Why.
         cause: ReleaseCause,

@@ -244,6 +244,8 @@ pub struct DoorParams {
     pub hold_limit: Option<Duration>,
     /// Kind of lock.
     pub lock: LockKind,
+    /// Lock sense of a lock of the panel: active while it is open.
+    pub lock_sense: Option<InputId>,
     /// Name for people.
     pub name: String,
     /// What to do with cards and codes while the journal cannot be written.

@@ -17,6 +17,7 @@ fn the_site_file_is_named_before_or_after_what_is_to_be_done() {
         "osdp install street -c F",
         "osdp move street --address 3 -c F",
         "osdp firmware street f.bin -c F",
+        "readers learn street -c F",
         "doctor -c F",
         "contacts export -c F",
         "controllers send lift 26:123,04567 -c F",

@@ -25,7 +25,8 @@ enum Act {
     Send {
         /// The controller.
         controller: String,
-        /// The card: `26:FACILITY,NUMBER`, `37:NUMBER`, or `BITS:hex:DIGITS`. It goes out as it is.
+        /// The card: `26:FACILITY,NUMBER`, `37:NUMBER`, `BITS:hex:DIGITS`, or a contact key as the site file writes it (`ibutton:SERIAL`). It goes
+        /// out as it is: of a contact key 64 bits.
         card: String,
     },
 }

@@ -21,6 +21,7 @@ mod out;
 mod panel;
 mod paper;
 mod people;
+mod readers;
 mod relay_guard;
 mod report;
 mod rules;
@@ -43,6 +44,7 @@ pub(crate) use journal::verified;
 pub(crate) use osdp::Osdp;
 pub(crate) use out::{Unwritten, out};
 pub(crate) use panel::Panel;
+pub(crate) use readers::Readers;
 pub(crate) use site::{ConfigFaults, loaded, loaded_at, loaded_text};
 pub(crate) use usage::WrongUsage;
 
@@ -77,6 +79,7 @@ fn run_command(command: Command) -> anyhow::Result<u8> {
         Command::Report(args) => report::report(&args),
         Command::Network(args) => network::network(&args),
         Command::Osdp(args) => osdp::osdp(&args),
+        Command::Readers(args) => readers::readers(&args),
         Command::Panel(args) => panel::panel(&args),
         Command::RelayGuard(args) => relay_guard::relay_guard(&args),
         Command::Restore(args) => backup::restore(&args),

@@ -500,9 +500,10 @@ fn inputs(config: &Config) -> Inputs {
     }
     for door in config.doors.values() {
         let contact = door.contact.iter().map(|c| (c.input.clone(), "contact"));
+        let sense = door.lock_sense.iter().map(|s| (s.input.clone(), "lock-sense"));
         let tamper = door.tamper.iter().map(|t| (t.input.clone(), "tamper"));
         let rex = door.rex.iter().map(|r| (r.input.clone(), "rex"));
-        inputs.uses.extend(contact.chain(tamper).chain(rex));
+        inputs.uses.extend(contact.chain(sense).chain(tamper).chain(rex));
     }
     let fire = config.site.fire_input.iter();
     inputs.uses.extend(fire.map(|input| (input.clone(), "fire")));
@@ -615,9 +616,16 @@ fn gpio_inputs(config: &Config) -> BTreeMap<String, GpioInputs> {
             debounce: pin.debounce,
             input: id.clone(),
             line: pin.line,
+            pulsed: senses_a_lock(config, id),
         });
     }
     adapters
+}
+
+/// Is it wired across the strike of a panel's lock? Those are of AC more often than not.
+fn senses_a_lock(config: &Config, input: &InputId) -> bool {
+    let mut senses = config.doors.values().filter_map(|door| door.lock_sense.as_ref());
+    senses.any(|of| of.input == *input)
 }
 
 #[cfg(test)]

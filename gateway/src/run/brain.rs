@@ -34,6 +34,7 @@ use crate::run::codes;
 use crate::run::faults::{Faults, Guarded, merged};
 use crate::run::guard_link;
 use crate::run::keeper::{Keep, Keeper};
+use crate::run::learning::Learning;
 use crate::run::legs::Legs;
 use crate::run::lines::Lines;
 use crate::run::measures::{DoorMeasures, Stopwatch};
@@ -122,6 +123,8 @@ pub(crate) struct Brain {
     pub(crate) guard_reports: mpsc::Receiver<gateway_guard::GuardReport>,
     pub(crate) held: mpsc::Sender<HeldInput>,
     pub(crate) liveness: Liveness,
+    /// Takes what readers say while their cards are learned.
+    pub(crate) learning: Learning,
     pub(crate) legs: Legs,
     pub(crate) lines: Lines,
     pub(crate) readers: Readers,
@@ -226,6 +229,8 @@ impl Brain {
                 came = self.signals.recv_many(&mut noticed, SIGNALS) => match came {
                     0 => return,
                     _ => {
+                        // before anybody else hears of it
+                        noticed.retain(|signal| !self.learning.takes(signal));
                         let seq = *durable.borrow();
                         noticed.iter().for_each(|signal| self.bus.offers.offer(signal, seq));
                         cards = noticed.iter().filter_map(|signal| self.card_in(signal)).collect();

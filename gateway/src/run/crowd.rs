@@ -23,6 +23,7 @@ use crate::clock::SystemClock;
 use crate::run::brain::{Brain, Order};
 use crate::run::clicks::Clicks;
 use crate::run::faults::Faults;
+use crate::run::learning::Learning;
 use crate::run::legs::Legs;
 use crate::run::lines::{Lines, Routes};
 use crate::run::params;
@@ -103,6 +104,7 @@ async fn an_input_that_never_stops_keeps_neither_a_command_nor_the_stop_waiting(
         held: mpsc::channel(4).0,
         legs: Legs::default(),
         lines: Lines::new(watch::channel(Routes::new()).1),
+        learning: Learning::default(),
         liveness,
         readers: Readers::default(),
         orders,

@@ -2,7 +2,7 @@
 
 use gateway_core::OutputId;
 use gateway_guard::GuardReport;
-use gateway_guard_proto::{LeaseId, ReleaseWhy, Report};
+use gateway_guard_proto::{LeaseId, RefuseWhy, ReleaseWhy, Report};
 use gateway_site::{self as site, ReleaseCause};
 
 use crate::run::faults::{Faults, Guarded};
@@ -105,6 +105,21 @@ fn said(report: Report, faults: &Faults) -> Vec<site::GuardReport> {
             vec![site::GuardReport::Energised {
                 grant: lease.0,
                 output,
+            }]
+        }
+        Report::Refused {
+            lease,
+            output,
+            why: RefuseWhy::Unanswered,
+        } => {
+            let text = format!(
+                "the board of output {output} failed as it was told to open, and did not say that it did: the lock may have been open \
+                 for a moment; the output is written to rest as soon as the board takes it"
+            );
+            vec![site::GuardReport::MayHaveOpened {
+                grant: lease.0,
+                output,
+                text,
             }]
         }
         Report::Refused { lease, output, why } => {

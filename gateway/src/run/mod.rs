@@ -22,6 +22,7 @@ mod hooks;
 mod instance;
 mod keeper;
 mod lane;
+mod learning;
 mod legs;
 mod lines;
 pub(crate) mod log;
@@ -81,6 +82,7 @@ use crate::run::faults::{Faults, Guarded};
 use crate::run::home::Home;
 use crate::run::instance::Instance;
 use crate::run::lane::Lane;
+use crate::run::learning::Learning;
 use crate::run::legs::Legs;
 use crate::run::osdp::Installs;
 use crate::run::outside::{Ground, Outside};
@@ -156,6 +158,7 @@ pub(crate) struct Gateway {
     held: Option<mpsc::Receiver<HeldInput>>,
     /// The file that the relay guard reads: a copy of what is in force.
     in_force: PathBuf,
+    learning: Learning,
     instance: Instance,
     /// Of codes and PINs.
     key: PinKey,
@@ -324,6 +327,7 @@ impl Gateway {
         if set_before.is_some() {
             time_service.set_before();
         }
+        let learning = Learning::default();
         let brain = Brain {
             alarm: Alarm::new()?,
             bus: core,
@@ -333,6 +337,7 @@ impl Gateway {
             guard: guard_client,
             guard_reports,
             held: held_to,
+            learning: learning.clone(),
             legs: Legs::default(),
             clicks: adapters.clicks(),
             lines: adapters.lines(),
@@ -432,6 +437,7 @@ impl Gateway {
             guard,
             held: Some(held),
             in_force,
+            learning,
             instance,
             key,
             orders,
@@ -739,10 +745,12 @@ impl Gateway {
             store: self.store.clone(),
         };
         let (installs, port) = (self.adapters.installs(), self.port.clone());
+        let learning = self.learning.clone();
         let service = self.time_service.clone();
         let act = move |request, mut asker: control::Asker| {
             let (simulator, desk) = (simulator.clone(), desk.clone());
             let (installs, port, service) = (installs.clone(), port.clone(), service.clone());
+            let learning = learning.clone();
             async move {
                 if SwitchPort::knows(&request) {
                     port.act(&request).await
@@ -752,6 +760,8 @@ impl Gateway {
                     support::act(&desk.bus, &request).await
                 } else if Installs::knows(&request) {
                     installs.act(SystemClock.now(), &request)
+                } else if Learning::knows(&request) {
+                    learning.act(&desk.store, &request, &mut asker).await
                 } else if controllers::knows(&request) {
                     controllers::act(&desk.bus, SystemClock.now(), &request).await
                 } else if Desk::knows(&request) {

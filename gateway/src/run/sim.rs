@@ -19,7 +19,7 @@ use crate::clock::SystemClock;
 pub(crate) struct Inputs {
     /// Input of each button that has one.
     pub(crate) buttons: BTreeMap<(PanelId, ButtonId), InputId>,
-    /// What each input is used as: `button`, `contact`, `fire`, `rex`, `tamper` or `watched`.
+    /// What each input is used as: `button`, `contact`, `fire`, `lock-sense`, `rex`, `tamper` or `watched`.
     pub(crate) uses: BTreeSet<(InputId, &'static str)>,
 }
 
@@ -170,8 +170,8 @@ impl Simulator {
     fn fits(&self, request: &Value, input: &InputId) -> Result<(), String> {
         let kinds: &[&str] = match request.get("kind").and_then(Value::as_str) {
             None => return Ok(()),
-            // a tamper contact and what else is watched are moved as a door contact is
-            Some("contact") => &["contact", "tamper", "watched"],
+            // a tamper contact, a lock sense and what else is watched are moved as a door contact is
+            Some("contact") => &["contact", "lock-sense", "tamper", "watched"],
             Some("fire") => &["fire"],
             Some("rex") => &["rex"],
             Some(other) => return Err(format!("{other:?} is not a kind of input")),

@@ -54,6 +54,7 @@ fn door(name: &str, output: &str) -> DoorParams {
         hold_after: None,
         hold_limit: None,
         lock: LockKind::Strike,
+        lock_sense: None,
         name: name.into(),
         on_journal_fault: OnJournalFault::OpenAndBuffer,
         output: Some(id(output)),

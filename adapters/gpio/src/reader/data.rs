@@ -8,7 +8,7 @@ use adapter_wiegand::{
     ClockDataEdge, ClockDataLevels, ClockDataParams, ClockDataReader, Output, WiegandParams, WiegandReader,
     Wire,
 };
-use gateway_core::Instant;
+use gateway_core::{CardFrame, Instant};
 use gpiocdev::line::{EdgeDetection, EdgeEvent, EdgeKind};
 
 /// Lines of a Wiegand reader, by offset.
@@ -136,6 +136,14 @@ impl Decoder {
         match self {
             Self::ClockData(_, reader) => reader.poll_output(),
             Self::Wiegand(_, reader) => reader.poll_output(),
+        }
+    }
+
+    /// Bits as they came; a stripe has one format, and its card has them.
+    pub(super) fn poll_raw(&mut self) -> Option<(Instant, CardFrame)> {
+        match self {
+            Self::ClockData(..) => None,
+            Self::Wiegand(_, reader) => reader.poll_raw(),
         }
     }
 }

@@ -206,6 +206,10 @@ impl GpioReader {
                 let values = self.levels(request.get_ref())?;
                 reader.levels(now, |line| values.get(line) == Some(Value::Active));
             }
+            if let Some((at, frame)) = reader.poll_raw() {
+                let reader = self.reader.clone();
+                ctx.signal(at, SignalKind::Raw { frame, reader }).await?;
+            }
             while let Some(output) = reader.poll_output() {
                 let (at, kind) = if output == Output::Ready {
                     (now, well(&dark))

@@ -326,6 +326,7 @@ impl Rig {
             | Event::KeyTaken
             | Event::Misread { .. }
             | Event::Output { .. }
+            | Event::Raw(_)
             | Event::Ready => None,
         });
         forged.collect()

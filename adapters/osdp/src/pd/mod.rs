@@ -89,6 +89,8 @@ pub enum Event {
         /// Which order.
         id: u64,
     },
+    /// Bits as they came, of whatever format.
+    Raw(CardFrame),
     /// It works (again).
     Ready,
 }
@@ -440,6 +442,9 @@ impl Pd {
 
     /// What the bits were.
     fn read(&mut self, at: Instant) {
+        if let Some((_, frame)) = self.cards.poll_raw() {
+            self.out.push_back((at, Event::Raw(frame)));
+        }
         while let Some(read) = self.cards.poll_output() {
             let event = match read {
                 Read::Card { frame, .. } => Event::Card(frame),

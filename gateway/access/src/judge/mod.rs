@@ -268,7 +268,8 @@ impl Access {
         };
         // A time in the future comes from another clock and says nothing about the age.
         let age = now.since(at).max(at.since(now));
-        (age > self.policy.limits.max_age).then_some(Reason::Stale { age })
+        let known = (at != Instant::ZERO).then_some(age);
+        (age > self.policy.limits.max_age).then_some(Reason::Stale { age: known })
     }
 
     fn locked(&self, moment: Moment<'_>, source: &Source, subject: &Subject) -> Option<Verdict> {

@@ -333,7 +333,7 @@ fn old_news_opens_nothing() {
             if fresh {
                 Ok(rule)
             } else {
-                Err(Reason::Stale { age })
+                Err(Reason::Stale { age: Some(age) })
             }
         };
         check(
@@ -350,7 +350,12 @@ fn old_news_opens_nothing() {
     let age = Duration::from_secs(1);
     check(
         card(T0 + age, "front", "front-reader", "26:123,04567"),
-        Err(Reason::Stale { age }),
+        Err(Reason::Stale { age: Some(age) }),
+    );
+    // what waited somewhere, in a reader that was away for example
+    check(
+        card(Instant::ZERO, "front", "front-reader", "26:123,04567"),
+        Err(Reason::Stale { age: None }),
     );
 }
 

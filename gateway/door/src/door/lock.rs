@@ -288,22 +288,21 @@ impl Door {
                 grant: Some(grant),
                 text,
             } => {
-                let Some(lease) = self.leases.remove(&grant) else {
-                    return;
-                };
-                if !self.coil_on {
+                if self.leases.contains_key(&grant) && !self.coil_on {
                     // Nothing was pressed, so no gate moves for it.
                     self.moves_until = Instant::ZERO;
                 }
-                self.after_lease(now);
-                self.ask_again(now, lease.egress);
-                self.lock_fault(text);
-                // A Grant that was to take over and failed leaves nobody who holds the output.
-                if self.leases.is_empty() && std::mem::take(&mut self.coil_on) {
-                    self.relocked(now, "guard");
-                }
+                self.on_failed(now, grant, text);
             }
             GuardReport::Failed { grant: None, text } => self.guard_gone(now, Some(text)),
+            GuardReport::MayHaveOpened { grant, text } => {
+                if self.leases.contains_key(&grant) {
+                    // Who opens the door after it did not force it, and the panel was not asked by somebody else.
+                    self.shunt_for(now, self.params.settle);
+                    self.sense.may_be_pressed(now);
+                }
+                self.on_failed(now, grant, text);
+            }
             GuardReport::Restarts => self.guard_gone(now, None),
             GuardReport::Released { cause, grant } => {
                 let lease = self.leases.remove(&grant);
@@ -338,6 +337,19 @@ impl Door {
                     self.relocked(now, why);
                 }
             }
+        }
+    }
+
+    fn on_failed(&mut self, now: Instant, grant: u64, text: String) {
+        let Some(lease) = self.leases.remove(&grant) else {
+            return;
+        };
+        self.after_lease(now);
+        self.ask_again(now, lease.egress);
+        self.lock_fault(text);
+        // A Grant that was to take over and failed leaves nobody who holds the output.
+        if self.leases.is_empty() && std::mem::take(&mut self.coil_on) {
+            self.relocked(now, "guard");
         }
     }
 
@@ -384,7 +396,7 @@ impl Door {
             Some(Egress::Rex(_)) => self.retries.clear(),
             None => {}
         }
-        self.fault = None;
+        self.output_answers();
         if !std::mem::replace(&mut self.coil_on, true) {
             let left = self
                 .pulse
@@ -396,6 +408,7 @@ impl Door {
                 .map_or(Duration::ZERO, |pulse| now.since(pulse.began));
             let pulse_ms = u64::try_from((began + left).as_millis()).unwrap_or(u64::MAX);
             self.event(DoorEvent::Unlocked { grant, pulse_ms });
+            self.sense.pressed();
         }
     }
 
@@ -415,9 +428,18 @@ impl Door {
         // Who pulled the door at the last moment still gets through.
         self.shunt_for(now, self.params.settle);
         self.event(DoorEvent::Relocked { why: why.to_owned() });
+        self.sense.let_go(now);
     }
 
-    fn lock_fault(&mut self, text: String) {
+    /// The output answers: what was wrong with it is over. What the lock sense found is not.
+    fn output_answers(&mut self) {
+        if !self.sense.is_faulty() {
+            self.fault = None;
+        }
+    }
+
+    pub(super) fn lock_fault(&mut self, text: String) {
+        self.sense.forget_fault();
         self.fault = Some(text.clone());
         self.event(DoorEvent::LockFault { text });
     }
@@ -453,8 +475,8 @@ impl Door {
 
     /// There is a guard again: what the one before did not do for those who want out is asked for at once.
     pub(super) fn on_guard_up(&mut self, now: Instant) {
-        // the output answers and rests: what was wrong with it is over, and on record
-        self.fault = None;
+        // it rests, too, and what was wrong is on record
+        self.output_answers();
         let wishes = self.leases.values().filter_map(|lease| lease.egress.as_ref());
         let asked: Vec<InputId> = wishes
             .filter_map(|wish| match &wish.egress {
@@ -547,6 +569,7 @@ impl Door {
     pub(super) fn leave(&mut self, output: OutputId) {
         self.outputs.push_back(Output::Release { output });
         self.leases.clear();
+        self.sense.forget_press();
         if self.pulse.take().is_some_and(|pulse| pulse.hold.is_some()) {
             self.event(DoorEvent::HoldEnded {
                 why: "config".to_owned(),

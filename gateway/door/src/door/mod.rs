@@ -3,6 +3,7 @@
 mod fire;
 mod hold;
 mod lock;
+mod sense;
 mod sensors;
 #[cfg(test)]
 mod tests;
@@ -50,6 +51,7 @@ pub struct Door {
     retries: BTreeMap<InputId, Retry>,
     /// The ring of the last Grant, for what follows from it.
     ring: Option<RingId>,
+    sense: sense::Sense,
     shunt_until: Option<Instant>,
     tamper: Option<bool>,
     /// Whether the contact stands open as the records have it; `None` if they have nothing of it.
@@ -122,6 +124,7 @@ impl Door {
             rex_seen: BTreeSet::new(),
             retries: BTreeMap::new(),
             ring: None,
+            sense: sense::Sense::default(),
             shunt_until: None,
             tamper: None,
             told_open: None,
@@ -205,10 +208,10 @@ impl Door {
             Input::Guard(report) => self.on_guard(now, report),
             Input::GuardUp => self.on_guard_up(now),
             Input::LockDown => self.release_entry(now),
-            Input::OpenedByPanel => {
-                self.shunt(now);
-                self.event(DoorEvent::OpenedByPanel {});
-            }
+            Input::LockSense(edge) => self.on_lock_sense(now, edge),
+            Input::LockSenseStuck => self.on_lock_sense_stuck(),
+            Input::LockSenseUnread => self.on_lock_sense_unread(),
+            Input::OpenedByPanel => self.opened_by_panel(now, sense::Told::Tone),
             Input::PanelMayOpen(may) => self.panel_may_open = may,
             Input::Rex { edge, input, kind } => self.on_rex(now, edge, input, kind),
             Input::Tamper(edge) => self.on_tamper(edge),
@@ -239,6 +242,7 @@ impl Door {
             self.unseen_until = Instant::ZERO;
         }
         self.retry_exits(now);
+        self.judge_press(now);
         self.ask_for_fire(now);
     }
 
@@ -261,10 +265,18 @@ impl Door {
         };
         let moves = [self.moves_until, self.unseen_until];
         let moves = moves.into_iter().filter(|until| *until != Instant::ZERO).min();
-        [pulse, held, retry, self.shunt_until, moves, self.fire_due()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            pulse,
+            held,
+            retry,
+            self.shunt_until,
+            moves,
+            self.fire_due(),
+            self.sense.due(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// What the contact says.
@@ -277,14 +289,21 @@ impl Door {
         }
     }
 
-    /// What the lock does: unlocked only once the guard said so, locked only once it said that the output rests.
+    /// What the lock does: unlocked only once the guard said so, locked only once it said that the output rests. Of a lock of
+    /// the panel its sense tells, if there is one.
     #[must_use]
     pub fn lock(&self) -> LockState {
         match self.params.owner {
-            LockOwner::Panel => LockState::Unknown,
+            LockOwner::Panel => self.sense.lock(),
             LockOwner::Gateway if self.coil_on => LockState::Unlocked,
             LockOwner::Gateway => LockState::Locked,
         }
+    }
+
+    /// Does the gateway have it unlocked? Never a lock of the panel.
+    #[must_use]
+    pub fn is_unlocked_by_us(&self) -> bool {
+        self.coil_on && self.params.owner == LockOwner::Gateway
     }
 
     /// Where the door stands, for an interlock with others. It changes only with an input or a timeout.

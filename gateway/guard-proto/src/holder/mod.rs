@@ -588,7 +588,7 @@ impl Holder {
             })
         };
         match before {
-            State::Energising(held) if !on => self.refuse(held.lease, output, RefuseWhy::DeviceFault),
+            State::Energising(held) if !on => self.refuse(held.lease, output, RefuseWhy::Unanswered),
             State::Energised(held) | State::Energising(held) => {
                 self.actions.push_back(released(held.lease, output));
             }

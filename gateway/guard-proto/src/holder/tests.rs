@@ -421,7 +421,7 @@ fn a_failed_device_ends_the_lease_and_takes_none_until_it_rests() {
     holder.handle_fact(t(9), Fact::Failed { output: strike() });
     assert_eq!(
         drain(&mut holder),
-        [rest(), refused(3, RefuseWhy::DeviceFault), usable(false)]
+        [rest(), refused(3, RefuseWhy::Unanswered), usable(false)]
     );
 }
 

@@ -35,6 +35,10 @@ fn main() -> ExitCode {
     let cases: &[Case] = &[
         ("gpiocdev: edges carry the kernel's time", cdev_edges),
         ("gpiocdev: a bounce is one edge", cdev_debounce),
+        (
+            "gpiocdev: half-waves at a lock sense are one opening",
+            cdev_half_waves,
+        ),
         ("gpiocdev: lost edges are counted", cdev_lost),
         ("gpiocdev: a flood on one line holds up no other", cdev_flood),
         ("gpiocdev: a line that is held is an error with a name", cdev_held),
@@ -130,6 +134,7 @@ impl Inputs {
             | SignalKind::Misread { .. }
             | SignalKind::Network(_)
             | SignalKind::Port(_)
+            | SignalKind::Raw { .. }
             | SignalKind::Ready
             | SignalKind::Unread(_)) => panic!("no edge: {other:?}"),
         }
@@ -157,6 +162,7 @@ fn button(backend: Backend, chip: &Chip, line: u32, debounce: Duration) -> GpioI
         debounce,
         input,
         line,
+        pulsed: false,
     };
     GpioInputs {
         backend,
@@ -242,6 +248,45 @@ fn cdev_debounce() -> String {
     "21 changes, 1 edge".into()
 }
 
+/// A strike of alternating current: the kernel, which is not asked to debounce, gives each half-wave.
+fn cdev_half_waves() -> String {
+    let chip = Chip::new("waves", "waves", 8);
+    chip.pull(4, true);
+    let mut sense = button(Backend::Gpiocdev, &chip, 4, ms(30));
+    sense.lines.iter_mut().for_each(|line| line.pulsed = true);
+    let mut inputs = Inputs::start(sense);
+    assert!(!inputs.first().active);
+    let began = boottime();
+    for _ in 0..50 {
+        chip.pull(4, false);
+        std::thread::sleep(ms(9));
+        chip.pull(4, true);
+        std::thread::sleep(ms(11));
+    }
+    let ended = boottime();
+    let initial = false;
+    let (at, edge) = inputs.next_edge();
+    assert_eq!(
+        edge,
+        Edge {
+            active: true,
+            initial
+        }
+    );
+    assert!(began + ms(29) < at && at < began + ms(130), "{began:?} {at:?}");
+    let (at, edge) = inputs.next_edge();
+    assert_eq!(
+        edge,
+        Edge {
+            active: false,
+            initial
+        }
+    );
+    assert!(ended < at + ms(11) && at < ended + ms(145), "{ended:?} {at:?}");
+    inputs.silent(ms(400));
+    "100 changes, 2 edges".into()
+}
+
 fn cdev_lost() -> String {
     let chip = Chip::new("lost", "lost", 8);
     chip.pull(4, true);
@@ -283,6 +328,7 @@ fn cdev_lost() -> String {
                 | SignalKind::Misread { .. }
                 | SignalKind::Network(_)
                 | SignalKind::Port(_)
+                | SignalKind::Raw { .. }
                 | SignalKind::Unread(_)) => panic!("no edge and no fault: {other:?}"),
             }
         }

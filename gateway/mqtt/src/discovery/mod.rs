@@ -11,7 +11,7 @@ mod parts;
 
 use std::collections::BTreeMap;
 
-use gateway_core::{ContactState, DoorView, SiteView};
+use gateway_core::{ContactState, DoorView, LockState, SiteView};
 use serde_json::{Map, Value, json};
 
 use crate::discovery::parts::{Before, Part, Parts};
@@ -36,6 +36,7 @@ pub(crate) fn shape(view: &SiteView) -> Value {
             d.name,
             d.owned,
             d.contact == ContactState::Unknown,
+            !d.owned && d.lock == LockState::Unknown,
             d.simulated,
             d.tamper.is_none(),
             d.hold_limit.map(|limit| limit.as_secs()),

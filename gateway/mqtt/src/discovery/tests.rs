@@ -215,6 +215,26 @@ fn a_component_that_is_gone_is_removed_and_a_contact_not_read_yet_stays() {
 }
 
 #[test]
+fn a_lock_of_the_panel_that_is_sensed_is_a_sensor_and_nothing_that_opens() {
+    let mut view = view();
+    view.doors[0].owned = false;
+    for lock in [LockState::Locked, LockState::Unlocked] {
+        view.doors[0].lock = lock;
+        let found = all(&params(1883), &view, |_| Components::new());
+        let components = &found[1].1["components"];
+        assert_eq!(components["sense"]["platform"], "binary_sensor");
+        assert_eq!(components["sense"]["device_class"], "lock");
+        assert!(components["sense"].get("command_topic").is_none() && components.get("lock").is_none());
+    }
+    view.doors[0].lock = LockState::Unknown;
+    let found = all(&params(1883), &view, |_| Components::new());
+    assert!(
+        found[1].1["components"].get("sense").is_none(),
+        "there is no sense, or nobody reads it"
+    );
+}
+
+#[test]
 fn each_announcement_is_known_as_ours_but_not_in_the_other_format_or_of_another_site() {
     let of = |format| {
         let mut params = params(1883);

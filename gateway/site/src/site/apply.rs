@@ -135,6 +135,9 @@ impl Site {
             if before.is_some_and(|before| before.contact != params.contact) {
                 self.door_input(now, &id, DoorInput::ContactUnread, false);
             }
+            if before.is_some_and(|before| before.lock_sense != params.lock_sense) {
+                self.door_input(now, &id, DoorInput::LockSenseUnread, false);
+            }
             if before != Some(&params) {
                 self.tell_levels(now, &id, &params);
             }
@@ -152,6 +155,9 @@ impl Site {
         };
         if let Some(edge) = params.contact.as_ref().and_then(|input| edge(self, input)) {
             self.door_input(now, id, DoorInput::Contact(edge), false);
+        }
+        if let Some(edge) = params.lock_sense.as_ref().and_then(|input| edge(self, input)) {
+            self.door_input(now, id, DoorInput::LockSense(edge), false);
         }
         if let Some(edge) = params.tamper.as_ref().and_then(|input| edge(self, input)) {
             self.door_input(now, id, DoorInput::Tamper(edge), false);
@@ -402,6 +408,9 @@ fn roles(params: &SiteParams) -> BTreeMap<InputId, Vec<Role>> {
     for (door, d) in &params.doors {
         if let Some(input) = &d.contact {
             role(input, Role::Contact(door.clone()));
+        }
+        if let Some(input) = &d.lock_sense {
+            role(input, Role::LockSense(door.clone()));
         }
         if let Some(input) = &d.tamper {
             role(input, Role::Tamper(door.clone()));

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gateway_access::{Decision as Verdict, Grant, Reason, Request};
 use gateway_core::{
-    AccessEvent, DoorEvent, DoorId, Event, Factor, GatewayEvent, LockState, OutputId, Refusal, RingId,
-    Subject,
+    AccessEvent, DoorEvent, DoorId, Event, Factor, GatewayEvent, OutputId, Refusal, RingId, Subject,
 };
 use gateway_door::{Door, Input as DoorInput, Output as DoorOutput, ReleaseCause, Told};
 
@@ -189,6 +188,13 @@ impl Site {
                     self.door_input(now, &door, DoorInput::Guard(report), false);
                 }
             }
+            GuardReport::MayHaveOpened { grant, output, text } => {
+                for door in self.doors_with(&output) {
+                    let text = text.clone();
+                    let report = gateway_door::GuardReport::MayHaveOpened { grant, text };
+                    self.door_input(now, &door, DoorInput::Guard(report), false);
+                }
+            }
             GuardReport::Released { cause, grant, output } => {
                 let told_to_end = cause == ReleaseCause::Guard && self.guard_restarts;
                 let cause = if told_to_end { ReleaseCause::Restart } else { cause };
@@ -321,7 +327,7 @@ impl Site {
 
 /// A pulse runs, or was asked for.
 pub(super) fn is_busy(door: &Door) -> bool {
-    door.lock() == LockState::Unlocked || door.pulse_until().is_some()
+    door.is_unlocked_by_us() || door.pulse_until().is_some()
 }
 
 /// What is wrong with an output that core and guard know as different wires, and what to do.

@@ -85,6 +85,7 @@ enum Role {
     Contact(DoorId),
     Fire,
     Held(held::HeldUse),
+    LockSense(DoorId),
     /// `None` is the whole site.
     Lockdown(Option<DoorGroupId>),
     Rex(DoorId, gateway_access::RexKind),

@@ -48,6 +48,8 @@ impl Site {
             }
             SignalKind::Network(state) => self.network(now, state),
             SignalKind::Port(event) => self.port(now, device, event),
+            // for whoever learns a format, before it comes here
+            SignalKind::Raw { .. } => {}
             SignalKind::Ready => self.device(now, device, None),
             SignalKind::Unread(input) => self.unread(now, simulated, &input),
         }
@@ -122,7 +124,8 @@ impl Site {
         }
     }
 
-    /// An input is out of sight: what its contact said is no reason to think that a door is shut. Buttons, exits, fire
+    /// An input is out of sight: what its contact said is no reason to think that a door is shut, nor what its lock sense said
+    /// that the lock is. Buttons, exits, fire
     /// and lockdowns stay as they were seen, and act only at an edge.
     fn unread(&mut self, now: Now, injected: bool, input: &InputId) {
         let configured = self.params.inputs.get(input).map(|p| p.simulated);
@@ -132,14 +135,21 @@ impl Site {
         }
     }
 
-    /// Tells doors whose contact nobody reads that nothing is known of it.
+    /// Tells doors whose contact or lock sense nobody reads that nothing is known of it.
     pub(super) fn doubt_contacts(&mut self, now: Now) {
-        let unread = |input: &InputId| self.levels.current(input).is_none();
-        let doors = self.params.doors.iter();
-        let doors = doors.filter(|(_, door)| door.contact.as_ref().is_some_and(unread));
-        let doors: Vec<DoorId> = doors.map(|(id, _)| id.clone()).collect();
-        for door in doors {
-            self.door_input(now, &door, DoorInput::ContactUnread, false);
+        let unread =
+            |input: Option<&InputId>| input.is_some_and(|input| self.levels.current(input).is_none());
+        let mut doubts = Vec::new();
+        for (id, door) in &self.params.doors {
+            if unread(door.contact.as_ref()) {
+                doubts.push((id.clone(), DoorInput::ContactUnread));
+            }
+            if unread(door.lock_sense.as_ref()) {
+                doubts.push((id.clone(), DoorInput::LockSenseUnread));
+            }
+        }
+        for (door, input) in doubts {
+            self.door_input(now, &door, input, false);
         }
     }
 
@@ -172,6 +182,10 @@ impl Site {
                 }
                 Role::Fire => self.fire_changed(now, input, change),
                 Role::Held(what) => self.held_changed(now, what, change),
+                Role::LockSense(door) => {
+                    let input = DoorInput::LockSense(change.edge());
+                    self.door_input(now, &door, input, change.simulated);
+                }
                 Role::Lockdown(group) => self.lockdown_changed(now, group, input, change),
                 Role::Rex(door, kind) => {
                     let input = DoorInput::Rex {
@@ -192,9 +206,21 @@ impl Site {
     pub(super) fn stuck(&mut self, now: Now, input: &InputId) {
         let simulated = self.params.inputs.get(input).is_some_and(|p| p.simulated);
         for role in self.roles.get(input).cloned().unwrap_or_default() {
-            if let Role::Button(panel, button) = role {
-                let event = PanelEvent::ButtonStuck { button };
-                self.record(now, Event::Panel(panel, event), None, simulated);
+            match role {
+                Role::Button(panel, button) => {
+                    let event = PanelEvent::ButtonStuck { button };
+                    self.record(now, Event::Panel(panel, event), None, simulated);
+                }
+                Role::LockSense(door) => {
+                    self.door_input(now, &door, DoorInput::LockSenseStuck, simulated);
+                }
+                Role::Alarm(_)
+                | Role::Contact(_)
+                | Role::Fire
+                | Role::Held(_)
+                | Role::Lockdown(_)
+                | Role::Rex(..)
+                | Role::Tamper(_) => {}
             }
         }
     }

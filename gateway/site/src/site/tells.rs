@@ -1,6 +1,6 @@
 //! What relays have to tell: of the network, the mains, calls, doors and lights.
 
-use gateway_core::{AccountState, DoorId, Instant, LockState, OutputId, PanelId, RelayId};
+use gateway_core::{AccountState, DoorId, Instant, OutputId, PanelId, RelayId};
 
 use super::calls::Call;
 use super::{Now, Site};
@@ -103,7 +103,7 @@ impl Site {
     fn is_unlocked(&self, door: &DoorId) -> bool {
         self.doors
             .get(door)
-            .is_some_and(|door| door.lock() == LockState::Unlocked)
+            .is_some_and(gateway_door::Door::is_unlocked_by_us)
     }
 
     /// An input or output of a panel that is not at rest: its buttons, and exits and locks of its doors.

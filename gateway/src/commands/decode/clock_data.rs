@@ -91,6 +91,10 @@ fn sampled(text: &str) -> anyhow::Result<Vec<bool>> {
 }
 
 pub(super) fn encode(args: &Encode) -> anyhow::Result<Said> {
+    ensure!(
+        !args.digits.is_empty(),
+        "a track without a character is no card: no reader of the gateway takes it"
+    );
     let bits = encode_track(&args.digits, usize::from(args.zeros))
         .with_context(|| format!("{:?} is no track: at most 37 of 0-9 = A B C E", args.digits))?;
     Ok(Said {
@@ -130,6 +134,7 @@ mod tests {
     fn what_cannot_be_read_is_said() {
         for (data, expected) in [
             ("0000", "active low"),
+            ("11010 11111 00100", "the track is empty"),
             ("11010 11000", "even parity"),
             ("0,clk", "is no edge"),
             ("0,foo,1", "is no edge"),
@@ -139,5 +144,7 @@ mod tests {
             let error = format!("{:#}", said(data).expect_err(data));
             assert!(error.contains(expected), "{data}: {error}");
         }
+        let (digits, zeros) = (String::new(), 22);
+        assert!(encode(&Encode { digits, zeros }).is_err());
     }
 }

@@ -21,7 +21,7 @@ Examples:
 pub(super) struct Learn {
     /// Cards: DATA=NUMBER or DATA=FACILITY,NUMBER.
     #[arg(value_name = "CARD", required = true)]
-    cards: Vec<String>,
+    pub(super) cards: Vec<String>,
 }
 
 pub(super) fn decode(args: &Learn) -> anyhow::Result<Said> {
@@ -57,17 +57,27 @@ pub(super) fn decode(args: &Learn) -> anyhow::Result<Said> {
                 );
             }
         }
+        if let Some(turned) = proposal.turned {
+            let _ = writeln!(
+                text,
+                "the numbers are sent otherwise than they are printed: {turned}. The gateway knows the cards by the number that is sent, \
+                 unless the reader can be set to send the other order"
+            );
+        }
         for card in &cards {
             let fields = format.read(&card.frame).unwrap_or_default();
             let values = Field::ALL
                 .into_iter()
                 .filter_map(|field| Some(format!("{} {}", field.word(), fields.of(field)?)));
-            let _ = writeln!(text, "  {}", values.collect::<Vec<_>>().join(", "));
+            let values = values.collect::<Vec<_>>().join(", ");
+            let printed = proposal.turned.map(|_| format!(" (printed {})", card.number));
+            let _ = writeln!(text, "  {values}{}", printed.unwrap_or_default());
         }
         json.push(json!({
             "format": proposal.published.then(|| format.name()),
             "layout": proposal.layout,
             "parity": proposal.parity,
+            "turned": proposal.turned.map(|turned| turned.to_string()),
         }));
     }
     Ok(Said {
@@ -135,6 +145,15 @@ mod tests {
             json!(["EXXXXXXXXX..........", "..........XXXXXXXXXO"])
         );
         assert!(house.text.contains("facility 41, number 2900"), "{}", house.text);
+        // four bytes of a serial, the last one printed first
+        let serials = said(&[
+            "32:221ba304=77798178",
+            "32:3412007f=2130711092",
+            "32:04030201=16909060",
+        ]);
+        let text = serials.expect("found").text;
+        assert!(text.contains("4 bytes, the last byte first"), "{text}");
+        assert!(text.contains("number 572236548 (printed 77798178)"), "{text}");
         let few = said(&["26:2f623ae=123,4567", "26:2f623ae=123,4567"]);
         assert!(few.is_err_and(|error| error.to_string().contains("too few")));
     }

@@ -171,6 +171,33 @@ pub(super) fn encode(args: &Encode) -> anyhow::Result<u8> {
     print(said?, args.json)
 }
 
+/// The formats that fit cards, in words; cards as `decode learn` takes them.
+///
+/// # Errors
+/// If a card is none, there are fewer than three, or no format fits.
+pub(super) fn proposals(cards: &[String]) -> anyhow::Result<String> {
+    let cards = cards.to_vec();
+    Ok(learn::decode(&learn::Learn { cards })?.text)
+}
+
+/// The digits of bits as `BITS:HEX` takes them.
+///
+/// # Errors
+/// If it is no text of bits.
+pub(super) fn hex_of(bits: &str) -> anyhow::Result<String> {
+    let digits = bits.len().div_ceil(4);
+    let bits = format!("{bits:0>width$}", width = digits * 4);
+    let nibbles = bits.as_bytes().chunks(4);
+    nibbles
+        .map(|four| {
+            Ok(format!(
+                "{:x}",
+                u8::from_str_radix(std::str::from_utf8(four)?, 2)?
+            ))
+        })
+        .collect()
+}
+
 fn print(said: Said, json: bool) -> anyhow::Result<u8> {
     let mut out = out();
     if json {

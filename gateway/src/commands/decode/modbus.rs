@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use adapter_modbus::{Exchange, Framing, Meaning, PROFILES, Profile, Reply, Request, crc16};
+use adapter_modbus::{Exchange, Framing, Meaning, PROFILES, Profile, Reply, Request, crc16, exception};
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
@@ -69,8 +69,8 @@ enum What {
     Pulse {
         /// Relay as printed on the board, from 1.
         relay: u16,
-        /// For how long, milliseconds.
-        #[arg(long)]
+        /// For how long, milliseconds; the board's own steps make it a little longer.
+        #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
         ms: u64,
     },
     /// Ask for levels.
@@ -286,7 +286,38 @@ fn answer(found: &Found<'_>, request: Request) -> Said {
 /// A frame that no request of ours is, or an answer without its request.
 fn other(found: &Found<'_>) -> Said {
     let data = found.pdu.get(1..).unwrap_or_default();
-    frame(found, "frame", &input::hex(data), Map::new())
+    let word = |at: usize| {
+        data.get(at..at + 2)
+            .map(|two| u16::from_be_bytes([two[0], two[1]]))
+    };
+    match (found.pdu.first(), word(0), word(2)) {
+        (Some(0x80..), ..) => match data {
+            [code] => {
+                let text = format!("refused with exception {code}, {}", exception(*code));
+                frame(found, "answer", &text, object(&[("exception", json!(code))]))
+            }
+            _ => frame(found, "frame", &input::hex(data), Map::new()),
+        },
+        (Some(0x0F), Some(address), Some(count)) => {
+            let more = [("address", json!(address)), ("count", json!(count))];
+            match data.get(5..) {
+                None => {
+                    let text = format!("{count} from address {address:04x} are written");
+                    frame(found, "answer", &text, object(&more))
+                }
+                Some(bytes) => {
+                    let bit = |n: u16| bytes.get(usize::from(n / 8)).map(|byte| byte >> (n % 8) & 1 == 1);
+                    let levels: Vec<bool> = (0..count).map_while(bit).collect();
+                    let shown: Vec<&str> = levels.iter().map(|on| if *on { "on" } else { "off" }).collect();
+                    let text = format!("{count} from address {address:04x}: {}", shown.join(" "));
+                    let mut more = object(&more);
+                    more.insert("levels".to_owned(), json!(levels));
+                    frame(found, "request", &text, more)
+                }
+            }
+        }
+        _ => frame(found, "frame", &input::hex(data), Map::new()),
+    }
 }
 
 fn object(all: &[(&str, Value)]) -> Map<String, Value> {
@@ -323,6 +354,17 @@ pub(super) fn encode(args: &Encode) -> anyhow::Result<Said> {
     let request = profile
         .request(profile.first, meaning)
         .with_context(|| format!("{} boards have no timer of their own", profile.name))?;
+    // what is longer than the board can would be cut without a word
+    if let (What::Pulse { ms, .. }, Some(Meaning::Pulse { time, .. })) =
+        (&args.what, profile.meaning(profile.first, request))
+    {
+        let most = time.as_millis();
+        ensure!(
+            u128::from(*ms) <= most,
+            "{ms} ms: {} boards end a pulse by themselves after 1 to {most} ms",
+            profile.name
+        );
+    }
     let framing = if args.tcp { Framing::Tcp } else { Framing::Rtu };
     let unit = args.unit.unwrap_or(profile.unit);
     let frame = Exchange::new(framing, 1, unit, request).frame();
@@ -405,6 +447,24 @@ mod tests {
         ] {
             assert!(said(none, tcp, None).is_err(), "{none}");
         }
+        // a program of somebody else writes many coils at once; a refusal whose request nobody heard
+        for (data, expected) in [
+            (
+                "0001 0000 0009 01 0f 0000 000a 02 cd01",
+                "10 from address 0000: on off on on off off on on on off",
+            ),
+            (
+                "0001 0000 0006 01 0f 0000 000a",
+                "10 from address 0000 are written",
+            ),
+            (
+                "0001 0000 0003 01 8f 03",
+                "refused with exception 3, illegal data value",
+            ),
+        ] {
+            let text = said(data, true, None).expect(data).text;
+            assert!(text.contains(expected), "{text}");
+        }
         let args = |what| Encode {
             what,
             profile: Profile::named("coils").expect("in the table"),
@@ -412,6 +472,17 @@ mod tests {
             tcp: true,
         };
         assert!(encode(&args(What::Pulse { relay: 1, ms: 100 })).is_err());
+        let longest = |ms| {
+            encode(&Encode {
+                what: What::Pulse { relay: 1, ms },
+                profile: Profile::named("waveshare").expect("in the table"),
+                unit: None,
+                tcp: false,
+            })
+        };
+        assert!(longest(3_276_700).is_ok());
+        let error = longest(3_276_701).err().expect("too long").to_string();
+        assert!(error.contains("1 to 3276700 ms"), "{error}");
         assert!(
             encode(&args(What::On { relay: 65 })).is_err() && encode(&args(What::On { relay: 0 })).is_err()
         );

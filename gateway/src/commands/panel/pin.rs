@@ -66,6 +66,7 @@ pub(super) async fn record(
             debounce: Duration::ZERO,
             input: "learn".parse()?,
             line: pin.line,
+            pulsed: false,
         }],
     };
     let (_stop, shutdown) = Shutdown::new();
@@ -112,6 +113,7 @@ pub(super) async fn record(
                     | SignalKind::Misread { .. }
                     | SignalKind::Network(_)
                     | SignalKind::Port(_)
+                    | SignalKind::Raw { .. }
                     | SignalKind::Ready
                     | SignalKind::Unread(_) => {}
                 }

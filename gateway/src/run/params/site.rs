@@ -212,6 +212,7 @@ fn door(door: &config::Door) -> site::DoorParams {
             config::LockKind::Motor => site::LockKind::Motor,
             config::LockKind::Strike => site::LockKind::Strike,
         },
+        lock_sense: door.lock_sense.as_ref().map(|of| of.input.clone()),
         name: door.name.clone(),
         on_journal_fault: match door.on_journal_fault {
             config::OnJournalFault::OpenAndBuffer => site::OnJournalFault::OpenAndBuffer,

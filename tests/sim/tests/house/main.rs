@@ -23,6 +23,7 @@ mod hold;
 mod interlock;
 mod lasting;
 mod line_fault;
+mod lock_sense;
 mod lockdown;
 mod more_time;
 mod passback;

@@ -14,7 +14,9 @@ use gateway_core::{
     LineId, LineSignal, PanelEvent, PanelId, Peer, ReaderId, RingId, Signal, SignalKind, Subject,
 };
 use gateway_site::rules::{Action, Rule};
-use gateway_site::{Answer, CallerAction, CallerParams, GuardReport, Input, PanelParams, SiteParams, When};
+use gateway_site::{
+    Answer, CallerAction, CallerParams, GuardReport, Input, LockOwner, PanelParams, SiteParams, When,
+};
 use sim::{id, ms, secs, wall};
 
 /// A reason for one opening.
@@ -224,6 +226,7 @@ impl Model {
                 }
                 GuardReport::Energised { .. }
                 | GuardReport::Failed { .. }
+                | GuardReport::MayHaveOpened { .. }
                 | GuardReport::Released { .. }
                 // nobody's doing: it gives nobody anything
                 | GuardReport::Unasked { .. }
@@ -705,6 +708,7 @@ impl Model {
             | SignalKind::Misread { .. }
             | SignalKind::Network(_)
             | SignalKind::Port(_)
+            | SignalKind::Raw { .. }
             | SignalKind::Ready
             | SignalKind::Unread(_) => {}
         }
@@ -784,7 +788,9 @@ impl Model {
                 continue;
             }
             // The gateway may know of a gap that nobody told: then an older edge must hold before it counts.
-            if fresh && !(fire && self.alarm.is_some()) {
+            // A panel that owns the lock opens it only while its line lets it.
+            let ours = self.params.doors[&door].owner == LockOwner::Gateway;
+            if ours && fresh && !(fire && self.alarm.is_some()) {
                 self.must.insert(door.clone());
             }
             self.causes.push(Cause {

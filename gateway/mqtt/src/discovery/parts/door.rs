@@ -1,6 +1,6 @@
 //! A door's device.
 
-use gateway_core::{ContactState, DoorEvent, DoorView};
+use gateway_core::{ContactState, DoorEvent, DoorView, LockState};
 use serde_json::json;
 
 use super::{Before, PERSON, Part, Parts, STAMP, TAG, TRIGGER, part, trigger};
@@ -61,6 +61,17 @@ impl Parts<'_> {
                 "availability": self.site_up(),
             });
             parts.push(part("contact", "binary_sensor", contact));
+        }
+        // a lock of the panel is no lock of Home Assistant's, which would want to open it
+        if !door.owned && (door.lock != LockState::Unknown || before("sense", "binary_sensor")) {
+            let sense = json!({
+                "name": self.words.lock,
+                "device_class": "lock",
+                "state_topic": state,
+                "value_template": "{{ {'unlocked':'ON','locked':'OFF'}.get(value_json.lock) }}",
+                "availability": self.site_up(),
+            });
+            parts.push(part("sense", "binary_sensor", sense));
         }
         if door.tamper.is_some() || before("tamper", "binary_sensor") {
             let tamper = json!({

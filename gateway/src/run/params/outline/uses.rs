@@ -37,6 +37,8 @@ impl Uses {
         for (id, door) in &config.doors {
             let contact = door.contact.as_ref().map(|of| &of.input);
             self.input(contact, format!("contact of door {id}"), Some(id));
+            let sense = door.lock_sense.as_ref().map(|of| &of.input);
+            self.input(sense, format!("lock sense of door {id}"), Some(id));
             let tamper = door.tamper.as_ref().map(|of| &of.input);
             self.input(tamper, format!("tamper contact of door {id}"), Some(id));
             for rex in &door.rex {

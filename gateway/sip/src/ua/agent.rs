@@ -509,7 +509,7 @@ impl UserAgent {
             }
             Some(Use::Message(sending)) => self.message_failed(&sending, why),
             Some(Use::Probe(account)) => self.probe_lost(now, &account, &format!("OPTIONS: {why}")),
-            Some(Use::Publish(account)) => self.publish_failed(now, &account),
+            Some(Use::Publish(account)) => self.publish_failed(now, id, &account),
             Some(Use::Register(account)) => self.register_unanswered(now, id, &account, why),
             Some(Use::Watch(watcher)) => self.watcher_unanswered(watcher, sent),
             Some(Use::Bye { .. }) | None => {}

@@ -9,6 +9,7 @@ use std::time::Duration;
 use gateway_core::{AccountId, Instant};
 
 use super::UserAgent;
+use super::account::Account;
 use super::agent::Use;
 use super::dialog_info::escaped;
 use super::hop::Hop;
@@ -26,6 +27,8 @@ const MOST_EXPIRES_S: u32 = 86_400;
 const MOST_ETAG: usize = 256;
 /// Wait after an answer that says nothing about when, or none.
 const AGAIN: Duration = Duration::from_secs(60);
+/// A PBX that grants next to no time is asked no more often.
+const SOONEST: Duration = Duration::from_secs(5);
 /// Challenges, lost tags and lifetimes that are too short, together, answered in one exchange.
 const MOST_TRIES: u8 = 4;
 
@@ -41,10 +44,14 @@ pub(crate) struct Publication {
     expires: u32,
     /// The PBX does not take it.
     given_up: bool,
+    /// It was removed, or is being: nothing is published.
+    gone: bool,
     /// What was sent last.
     open: Option<bool>,
     /// The connection it waits for, since it is too long for UDP.
     room: Option<Hop>,
+    /// The request that is not answered yet.
+    sent: Option<TransactionId>,
     seq: u32,
     tag: String,
     tries: u8,
@@ -62,6 +69,7 @@ impl UserAgent {
     pub(crate) fn publish_anew(&mut self, now: Instant, id: &AccountId) {
         if let Some(account) = self.accounts.get_mut(id) {
             account.publication.given_up = false;
+            account.publication.gone = false;
         }
         self.publish_changed(now, id);
     }
@@ -72,7 +80,7 @@ impl UserAgent {
             return;
         };
         let publication = &mut account.publication;
-        if publication.given_up {
+        if publication.given_up || publication.gone {
             return;
         }
         publication.open = None;
@@ -97,6 +105,10 @@ impl UserAgent {
             return;
         };
         account.publication.due = None;
+        if account.publication.gone {
+            self.send_publish(now, id, 0, None);
+            return;
+        }
         if !account.usable() || account.publication.given_up {
             return;
         }
@@ -118,19 +130,19 @@ impl UserAgent {
         }
     }
 
-    /// The account leaves: what was published goes. Nobody waits for the answer.
+    /// The account leaves: what was published goes. Nobody waits for the answer, and a challenge that comes in time is answered.
     pub(crate) fn unpublish(&mut self, now: Instant, id: &AccountId) {
         let Some(account) = self.accounts.get_mut(id) else {
             return;
         };
         let published = account.publication.etag.is_some() && account.usable();
-        account.publication.due = None;
+        let publication = &mut account.publication;
+        (publication.due, publication.open) = (None, None);
+        (publication.gone, publication.tries) = (true, 0);
         if published {
             self.send_publish(now, id, 0, None);
-        }
-        if let Some(account) = self.accounts.get_mut(id) {
-            account.publication.etag = None;
-            account.publication.open = None;
+        } else {
+            publication.etag = None;
         }
     }
 
@@ -188,6 +200,7 @@ impl UserAgent {
             return false;
         };
         if let Some(account) = self.accounts.get_mut(id) {
+            account.publication.sent = Some(tx);
             account.publication.waits = true;
         }
         self.uses.insert(tx, Use::Publish(id.clone()));
@@ -218,10 +231,23 @@ impl UserAgent {
             self.uses.insert(tx, Use::Publish(id));
             return;
         }
-        let Some(account) = self.accounts.get_mut(&id) else {
+        // the account may be another one by now
+        let ours = |account: &&mut Account| account.publication.sent == Some(tx);
+        let Some(account) = self.accounts.get_mut(&id).filter(ours) else {
             return;
         };
         account.publication.waits = false;
+        if account.publication.gone {
+            let tries = account.publication.tries;
+            let challenged = matches!(response.code(), 401 | 407) && tries < MOST_TRIES;
+            if challenged && account.auth.take_challenge(response, tries) {
+                self.publish_again(now, &id, false);
+                self.publications_due(now);
+            } else {
+                account.publication.etag = None;
+            }
+            return;
+        }
         if !account.usable() {
             return;
         }
@@ -236,10 +262,10 @@ impl UserAgent {
                     .map(std::borrow::Cow::into_owned);
                 publication.tries = 0;
                 let granted = response.headers.expires().ok().flatten().unwrap_or(EXPIRES_S);
-                let lifetime = u64::from(granted.clamp(30, MOST_EXPIRES_S));
+                // with a fifth of its life left, as a registration
+                let lifetime = Duration::from_secs(u64::from(granted.min(MOST_EXPIRES_S)));
                 if !changed {
-                    // with a fifth of its life left, as a registration
-                    publication.due = Some(now + Duration::from_secs(lifetime * 4 / 5));
+                    publication.due = Some(now + (lifetime * 4 / 5).max(SOONEST));
                 }
             }
             401 | 407 if tries < MOST_TRIES && account.auth.take_challenge(response, tries) => {
@@ -287,12 +313,13 @@ impl UserAgent {
     }
 
     /// No answer: the PBX is asked again later, and its registration says whether it lives.
-    pub(crate) fn publish_failed(&mut self, now: Instant, id: &AccountId) {
-        if let Some(account) = self.accounts.get_mut(id) {
+    pub(crate) fn publish_failed(&mut self, now: Instant, tx: TransactionId, id: &AccountId) {
+        let ours = |account: &&mut Account| account.publication.sent == Some(tx);
+        if let Some(account) = self.accounts.get_mut(id).filter(ours) {
             account.publication.waits = false;
             account.publication.etag = None;
             account.publication.open = None;
-            account.publication.due = Some(now + AGAIN);
+            account.publication.due = (!account.publication.gone).then(|| now + AGAIN);
         }
     }
 }

@@ -115,6 +115,55 @@ fn a_tag_that_the_pbx_has_lost_is_dropped_and_the_whole_state_sent() {
 }
 
 #[test]
+fn what_was_published_is_removed_though_it_is_challenged_and_nothing_is_published_after_it() {
+    for code in [401, 412, 503] {
+        let mut bench = registered(true);
+        let first = publish(&mut bench);
+        taken(&mut bench, &first, "a1", "1000");
+        bench.ua.shutdown(bench.now);
+        bench.settle();
+        let removal = publish(&mut bench);
+        let expires = |of: &Request| of.headers.expires().expect("ours");
+        assert_eq!(
+            (expires(&removal), etag_of(&removal).as_deref()),
+            (Some(0), Some("a1"))
+        );
+        let flow = bench.flow();
+        let challenge = "Digest realm=\"r\", nonce=\"once\", algorithm=SHA-256, qop=\"auth\"";
+        bench.reply_with(
+            flow,
+            Response::to(&removal, code)
+                .with_to_tag("r")
+                .with(HeaderName::WwwAuthenticate, challenge),
+        );
+        if code == 401 {
+            let again = publish(&mut bench);
+            assert_eq!(
+                (expires(&again), etag_of(&again).as_deref()),
+                (Some(0), Some("a1"))
+            );
+            assert!(again.headers.text(&HeaderName::Authorization).is_some());
+            taken(&mut bench, &again, "a2", "0");
+        }
+        bench.pass(secs(300));
+        let published = bench
+            .sent
+            .iter()
+            .filter(|(_, m)| m.to_string().starts_with("PUBLISH"));
+        assert_eq!(published.count(), 0, "{code}");
+    }
+}
+
+#[test]
+fn a_short_life_is_refreshed_before_its_end() {
+    let mut bench = registered(true);
+    let first = publish(&mut bench);
+    taken(&mut bench, &first, "a1", "20");
+    bench.pass(secs(17));
+    assert_eq!(etag_of(&publish(&mut bench)).as_deref(), Some("a1"));
+}
+
+#[test]
 fn a_pbx_without_presence_is_not_asked_again() {
     let mut bench = registered(true);
     let first = publish(&mut bench);

@@ -202,7 +202,8 @@ table! {
         /// Feedback itself (`a=rtcp-fb`) is neither offered nor answered, with or without it; who calls in may use either profile. Counts
         /// for the next call.
         rtcp_feedback: bool = "rtcp-feedback", Flag, or("false"), Live;
-        /// Addresses that may call without a registered account between, at most 64.
+        /// Addresses that may call without a registered account between, at most 64. What numbers they say is believed, at their own
+        /// address: where there are accounts, a number alone (`1000`) in `callers`, or of a person, is not theirs.
         direct_peers: Vec<IpAddr> = "direct-peers", list(parsed(), 0, 64), or("[]"), Live;
         /// Mark (DSCP) of SIP messages, by which switches and routers prefer them: a number from 0 to 63 or a name.
         /// RFC 4594 §4.2 says `cs5`; some switches come with `cs3` for it.

@@ -341,7 +341,7 @@ impl Access {
     /// Is this text the PIN that this caller may dial? As [`is_pin`](Self::is_pin).
     #[must_use]
     pub fn is_caller_pin(&self, peer: &Peer, digits: &str) -> bool {
-        peer.trusted && self.is_pin_of_phone(&peer.address, &Secret::new(digits))
+        peer.trusted && self.is_pin_of_phone(peer, &Secret::new(digits))
     }
 
     /// As [`is_caller_pin`](Self::is_caller_pin), and the telephone opens this door at this time. For which of several
@@ -391,8 +391,10 @@ impl Access {
     pub fn listens(&self, context: &Context, door: &DoorId, peer: &Peer) -> bool {
         let spellings = self.spellings(&peer.address);
         self.doors.get(door).is_some_and(|door| {
-            let meant =
-                |caller: &&Caller| peer.trusted && self.means(&caller.pattern, &spellings, Asked::Right);
+            let meant = |caller: &&Caller| {
+                let reached = peer.trusted && caller.pattern.reaches(peer);
+                reached && self.means(&caller.pattern, &spellings, Asked::Right)
+            };
             let mut callers = door.callers.iter().filter(meant);
             callers.any(|c| self.policy.schedules.look(&c.when, context.wall) == InForce::Yes)
         }) || self.phone_opens(context, door, peer).is_ok()

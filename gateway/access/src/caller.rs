@@ -23,7 +23,8 @@ fn is_withheld(user: &str, host: Option<&str>) -> bool {
 }
 
 /// A number or address of record, with wildcards in the number: `?` is one digit, a `*` at the end any further
-/// digits. Without host it is a number of whatever trusted peer calls.
+/// digits. Without host it is a number of whatever trusted peer calls, but for one that calls past the accounts
+/// ([`Peer::direct`]).
 ///
 /// `sip:1000@pbx.example`, `1000`, `+3347612*`, `10??@pbx.example`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +115,11 @@ impl CallerPattern {
         &self.user
     }
 
+    /// May it mean this peer, going by the way it calls?
+    pub(crate) const fn reaches(&self, peer: &Peer) -> bool {
+        self.host.is_some() || !peer.direct
+    }
+
     /// Reads a pattern.
     ///
     /// # Errors
@@ -202,7 +208,7 @@ impl CallerPattern {
     /// Is this peer meant, and does the network vouch for it?
     #[must_use]
     pub fn matches(&self, peer: &Peer) -> bool {
-        peer.trusted && self.matches_address(&peer.address)
+        peer.trusted && self.reaches(peer) && self.matches_address(&peer.address)
     }
 }
 
@@ -337,6 +343,7 @@ mod tests {
         let pattern = CallerPattern::parse("1000").expect("a good pattern");
         let mut peer = Peer {
             address: "sip:1000@pbx".into(),
+            direct: false,
             display: None,
             trusted: false,
             withheld: false,
@@ -344,6 +351,11 @@ mod tests {
         assert!(!pattern.matches(&peer));
         peer.trusted = true;
         assert!(pattern.matches(&peer));
+        // past the accounts nobody is at the domain of one
+        peer.direct = true;
+        assert!(!pattern.matches(&peer));
+        let named = CallerPattern::parse("sip:1000@pbx").expect("a good pattern");
+        assert!(named.matches(&peer));
     }
 
     proptest::proptest! {

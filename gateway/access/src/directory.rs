@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gateway_core::{CardFrame, CredentialId, DoorId, GroupId, PersonId, Secret, Timestamp};
+use gateway_core::{CardFrame, CredentialId, DoorId, GroupId, Peer, PersonId, Secret, Timestamp};
 
 use crate::caller::{CallerPattern, user_of};
 use crate::card_key::{CardKey, keys_of};
@@ -270,12 +270,13 @@ impl Directory {
             .map_or(&code.id, |other| &other.id)
     }
 
-    /// The telephone numbers that an address is, which may stand in these ways.
-    pub(crate) fn phones(&self, spellings: &[String]) -> Vec<&Credential> {
+    /// The telephone numbers that the address of a peer is, which may stand in these ways.
+    pub(crate) fn phones(&self, peer: &Peer, spellings: &[String]) -> Vec<&Credential> {
         let users: BTreeSet<String> = spellings.iter().map(|address| user_of(address)).collect();
         let ids = users.iter().filter_map(|user| self.by_phone.get(user)).flatten();
         let mut found = self.each(ids);
-        found.retain(|c| matches!(&c.proof, Proof::Phone { number, .. } if number.matches_any(spellings)));
+        let meant = |number: &CallerPattern| number.reaches(peer) && number.matches_any(spellings);
+        found.retain(|c| matches!(&c.proof, Proof::Phone { number, .. } if meant(number)));
         found
     }
 

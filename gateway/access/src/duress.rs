@@ -29,7 +29,10 @@ impl Access {
                 ..
             } => match from {
                 DigitsFrom::Caller { peer, .. } if peer.trusted => self
-                    .duress_pin(self.directory.phones(&self.spellings(&peer.address)), digits)
+                    .duress_pin(
+                        self.directory.phones(peer, &self.spellings(&peer.address)),
+                        digits,
+                    )
                     .or_else(|| self.duress_code(digits)),
                 DigitsFrom::Called { .. } => self.duress_code(digits),
                 DigitsFrom::Caller { .. } => None,

@@ -86,6 +86,8 @@ pub struct Volume {
 pub struct Peer {
     /// Address of record, `sip:1000@pbx.example`.
     pub address: String,
+    /// It calls past the accounts that there are: a number alone, which means one of their PBXs, does not mean it.
+    pub direct: bool,
     /// Display name; never identity.
     pub display: Option<String>,
     /// True if `address` comes from a party we trust for it (registered flow to our PBX, listed peer).

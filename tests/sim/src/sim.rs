@@ -699,6 +699,7 @@ impl Sim {
                             } else {
                                 format!("sip:{target}@pbx.example")
                             },
+                            direct: false,
                             display: None,
                             trusted: true,
                             withheld: false,

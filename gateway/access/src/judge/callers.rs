@@ -76,14 +76,16 @@ impl Access {
         }
         let mut found = Reason::CallerUnlisted;
         let spellings = self.spellings(&peer.address);
-        let meant = |caller: &&Caller| self.means(&caller.pattern, &spellings, Asked::Right);
+        let meant = |caller: &&Caller| {
+            caller.pattern.reaches(peer) && self.means(&caller.pattern, &spellings, Asked::Right)
+        };
         for caller in door.callers.iter().filter(meant) {
             match self.in_time(moment, &caller.when) {
                 Ok(()) => return Ok(Known::Listed(&caller.name)),
                 Err(reason) => found = reason,
             }
         }
-        for phone in self.directory.phones(&spellings) {
+        for phone in self.directory.phones(peer, &spellings) {
             match self.right(moment, phone, name) {
                 Ok(right) => return Ok(Known::Phone { phone, right }),
                 // a number that is known, but not at this door, is no more than any other
@@ -103,7 +105,7 @@ impl Access {
         let leaves = false;
         let moment = Moment { context, leaves, now };
         let spellings = self.spellings(&peer.address);
-        let mut phones = self.directory.phones(&spellings).into_iter();
+        let mut phones = self.directory.phones(peer, &spellings).into_iter();
         let listens = phones.any(|phone| self.right(moment, phone, door).is_ok());
         listens.then_some(()).ok_or(Reason::CallerUnlisted)
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway_core::{CredentialId, DoorId, Instant, PersonId, Secret};
+use gateway_core::{CredentialId, DoorId, Instant, Peer, PersonId, Secret};
 
 use super::{Moment, within};
 use crate::access::Access;
@@ -26,9 +26,9 @@ impl Access {
         pins.any(|pin| self.directory.is_pin(pin, digits))
     }
 
-    pub(crate) fn is_pin_of_phone(&self, address: &str, digits: &Secret) -> bool {
-        let spellings = self.spellings(address);
-        let mut phones = self.directory.phones(&spellings).into_iter();
+    pub(crate) fn is_pin_of_phone(&self, peer: &Peer, digits: &Secret) -> bool {
+        let spellings = self.spellings(&peer.address);
+        let mut phones = self.directory.phones(peer, &spellings).into_iter();
         phones.any(|phone| self.has_pin(phone, digits))
     }
 

@@ -152,9 +152,7 @@ impl Model {
         }
         if !self.wants_two(at) {
             // whoever waited there does not any more
-            if code != 4 {
-                self.first.remove(&at);
-            }
+            self.first.remove(&at);
             return true;
         }
         let (Some(owner), true) = (owner, code < 3) else {

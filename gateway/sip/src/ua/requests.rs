@@ -41,7 +41,10 @@ impl UserAgent {
         match &request.method {
             m if *m == Method::INVITE => self.incoming(now, tx, request, flow),
             m if *m == Method::OPTIONS => {
-                let response = capable(Response::to(&request, 200), &self.params.user_agent);
+                // as to an INVITE (RFC 3261 §11.2)
+                let account = self.called_account(&request, &flow).ok().flatten();
+                let response = capable(Response::to(&request, 200), &self.params.user_agent)
+                    .with(HeaderName::Supported, self.supported(account.as_ref()));
                 self.answer(now, tx, response);
             }
             // outside a call there is nothing to transfer

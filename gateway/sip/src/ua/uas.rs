@@ -127,6 +127,7 @@ impl UserAgent {
         let other = |told: NameAddr| identity::differs(&who.uri, &told.uri);
         let contradicted = account.is_none() && identity::asserted(&request.headers).is_some_and(other);
         let peer = Peer {
+            direct: account.is_none() && !self.accounts.is_empty(),
             trusted: !contradicted,
             ..identity::peer(&who, true, withheld)
         };

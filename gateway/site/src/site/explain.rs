@@ -60,6 +60,7 @@ impl Site {
             (Means::Caller { address, digits }, _) => {
                 let peer = Peer {
                     address: address.clone(),
+                    direct: false,
                     display: None,
                     trusted: true,
                     withheld: false,

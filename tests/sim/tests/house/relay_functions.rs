@@ -77,6 +77,7 @@ fn calls(sim: &mut Sim, number: u64) -> LegId {
         panel: id("main"),
         peer: Peer {
             address: "sip:1000@pbx.example".into(),
+            direct: false,
             display: None,
             trusted: true,
             withheld: false,

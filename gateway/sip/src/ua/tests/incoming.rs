@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use gateway_core::{Cause, LegId};
 
-use super::bench::{Bench, SDP, addr, params, secs};
+use super::bench::{Bench, SDP, account, addr, params, secs};
 use crate::ua::CallOutput;
 use crate::{Flow, HeaderName, Method, Transport};
 
@@ -197,19 +197,24 @@ fn a_listed_peer_is_known_by_its_address_whatever_its_from_claims() {
     let peer = "192.0.2.7";
     let mut settings = params();
     settings.direct_peers = BTreeSet::from([peer.parse().expect("an address")]);
-    let mut bench = Bench::with(settings, Vec::new());
-    let flow = Flow {
-        remote: addr("192.0.2.7:5060"),
-        ..bench.flow()
-    };
-    bench.ask_from(flow, &invite("", SDP));
-    match bench.call_event() {
-        CallOutput::Incoming { account, peer, .. } => {
-            assert_eq!(account, None);
-            assert_eq!(peer.address, "sip:1000@192.0.2.7");
-            assert!(peer.trusted);
+    for accounts in [Vec::new(), vec![account(Transport::Udp, true)]] {
+        let there_are = !accounts.is_empty();
+        let mut bench = Bench::with(settings.clone(), accounts);
+        let flow = Flow {
+            remote: addr("192.0.2.7:5060"),
+            transport: Transport::Udp,
+            ..bench.flow()
+        };
+        bench.ask_from(flow, &invite("", SDP));
+        match bench.call_event() {
+            CallOutput::Incoming { account, peer, .. } => {
+                assert_eq!(account, None);
+                assert_eq!(peer.address, "sip:1000@192.0.2.7");
+                assert!(peer.trusted);
+                assert_eq!(peer.direct, there_are, "past the accounts, if there are any");
+            }
+            other => panic!("{other:?}"),
         }
-        other => panic!("{other:?}"),
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) fn check(check: &mut Check<'_>) {
 fn lock(check: &mut Check<'_>, id: &DoorId, door: &Door) {
     let at = format!("doors.{id}");
     let owner = format!("{at}.lock-owner");
+    let config = check.config;
     match door.lock_owner {
         LockOwner::Gateway => {
             let output = format!("{at}.output");
@@ -42,6 +43,11 @@ fn lock(check: &mut Check<'_>, id: &DoorId, door: &Door) {
             } else {
                 &[]
             };
+            if door.output.is_some() && !config.panels.values().any(|panel| panel.doors.contains(id)) {
+                let text = "the panel owns this lock, and no panel has the door among its doors: nobody could ever open it".to_owned();
+                let hint = "add the door to doors of its panel, or set lock-owner = \"gateway\"";
+                check.fault(FaultKind::Conflict, &owner, &[], text, hint);
+            }
             for key in ["relock", "duty"].iter().chain(without_output) {
                 let key_at = format!("{at}.{key}");
                 if check.is_written(&key_at) {

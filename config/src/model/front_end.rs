@@ -30,7 +30,8 @@ table! {
         bus_station: Option<u8> = "bus-station", int(0, 63), optional, Restart;
         /// Input of the line, or of its call wire, 0 to 15.
         call_input: u8 = "call-input", int(0, 15), or("0"), Restart;
-        /// Input that tells when the stock handset is lifted; left out if it is not wired.
+        /// Input that tells when the stock handset is lifted; left out if it is not wired. It is low then, unless `[handset]` of the
+        /// profile says otherwise.
         handset_input: Option<u8> = "handset-input", int(0, 15), optional, Restart;
         /// Input that is high while another panel has the line; left out if it is not wired. A ring counts even then: whoever
         /// rings has the line.

@@ -1,10 +1,14 @@
 //! The arbiter.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use gateway_core::{Bell, Instant, LineCommand, LineEvent, LineSignal, LineState};
 
 use crate::params::{CallIn, EndedWhy, LineParams, OpenWhen, Output, PressAnswer, SeizeRefused, SeizeWhy};
+
+/// Longest time for which a line is off-hook for a press alone.
+const LONGEST_PRESS: Duration = Duration::from_secs(30);
 
 /// One panel line.
 ///
@@ -19,6 +23,8 @@ pub struct Line {
     /// Another panel has the line, as far as the adapter has said. It stays so under a ring, which is proof only of that ring.
     busy: bool,
     handset_lifted: bool,
+    /// We are off-hook to open the door for somebody who does not talk, until this time.
+    hooked_until: Option<Instant>,
     outputs: VecDeque<Output>,
     params: LineParams,
     /// The talk began with a ring of the panel.
@@ -38,6 +44,7 @@ impl Line {
             bell: None,
             busy: false,
             handset_lifted: false,
+            hooked_until: None,
             outputs: VecDeque::new(),
             params,
             rung: false,
@@ -78,6 +85,7 @@ impl Line {
             LineSignal::HandsetLifted | LineSignal::HandsetReplaced => {}
             LineSignal::Idle => {
                 self.busy = false;
+                self.unhook();
                 self.lose(LineState::Idle);
             }
             LineSignal::OpenedByPanel => self.outputs.push_back(Output::OpenedByPanel),
@@ -126,6 +134,8 @@ impl Line {
                 return Err(SeizeRefused::LineBusy);
             }
         }
+        // it may be off-hook already
+        self.hooked_until = None;
         self.rung = self.state == LineState::Ringing;
         self.until = Some(now + self.params.talk_window);
         self.outputs.push_back(Output::Command(LineCommand::Seize));
@@ -141,8 +151,27 @@ impl Line {
         }
     }
 
+    /// The door's button is about to be pressed for so long. Where that takes somebody off-hook and nobody talks, the ring is
+    /// answered for as long, as whoever opens by the handset answers it, and is over then.
+    pub fn opens(&mut self, now: Instant, pulse: Duration) {
+        self.handle_timeout(now);
+        if self.params.hook_to_open && self.state == LineState::Ringing {
+            let until = now + pulse.min(LONGEST_PRESS);
+            if self.hooked_until.is_none() {
+                self.outputs.push_back(Output::Command(LineCommand::Seize));
+            }
+            self.hooked_until = self.hooked_until.max(Some(until));
+        }
+    }
+
     /// Ends what is over.
     pub fn handle_timeout(&mut self, now: Instant) {
+        if self.hooked_until.is_some_and(|until| now >= until) {
+            self.unhook();
+            if self.state == LineState::Ringing {
+                self.rest(Some(EndedWhy::Stopped));
+            }
+        }
         if self.until.is_some_and(|until| now >= until) {
             self.rest(Some(EndedWhy::Window));
         }
@@ -155,8 +184,8 @@ impl Line {
 
     /// When [`handle_timeout`](Self::handle_timeout) must be called.
     #[must_use]
-    pub const fn poll_timeout(&self) -> Option<Instant> {
-        self.until
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.until.into_iter().chain(self.hooked_until).min()
     }
 
     /// Whose the line is.
@@ -182,8 +211,9 @@ impl Line {
     pub fn may_open_now(&self) -> bool {
         match (self.params.open_when, self.state) {
             (_, LineState::Fault) => false,
+            (OpenWhen::OffHook, LineState::Handset) => !self.params.hook_to_open,
             (OpenWhen::Always, _)
-            | (OpenWhen::OffHook, LineState::Handset | LineState::Ours)
+            | (OpenWhen::OffHook, LineState::Ours)
             | (OpenWhen::Ringing, LineState::Ringing) => true,
             (OpenWhen::Ringing, LineState::Ours) => self.rung,
             (OpenWhen::OffHook, LineState::BusyOther | LineState::Idle | LineState::Ringing)
@@ -193,6 +223,9 @@ impl Line {
 
     fn rings(&mut self, now: Instant, bell: Option<Bell>) {
         let rings_another = bell.is_some() && self.bell.is_some() && bell != self.bell;
+        if rings_another {
+            self.unhook();
+        }
         match self.state {
             // Whoever rings us has the line for us: a panel that another one keeps out cannot, nor one behind a fault.
             LineState::BusyOther | LineState::Fault => self.let_go(None),
@@ -291,9 +324,20 @@ impl Line {
         if self.state == LineState::Ours {
             self.outputs.push_back(Output::Command(LineCommand::Release));
         }
+        // a press goes on though its ring is over, but not in somebody else's talk
+        if state != LineState::Idle {
+            self.unhook();
+        }
         self.change(state);
         if let Some(why) = ended {
             self.outputs.push_back(Output::Ended { why });
+        }
+    }
+
+    /// Back on-hook after a press.
+    fn unhook(&mut self) {
+        if self.hooked_until.take().is_some() {
+            self.outputs.push_back(Output::Command(LineCommand::Release));
         }
     }
 
@@ -307,8 +351,6 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -317,13 +359,14 @@ mod tests {
 
     /// What happens to a line, and what it must say: `commands events ended`, in words.
     enum Do {
+        Opens(u64),
         Press(PressAnswer),
         Release,
         Seize(SeizeWhy, Result<(), SeizeRefused>),
         Signal(LineSignal),
         Wait(u64),
     }
-    use Do::{Press, Release, Seize, Signal, Wait};
+    use Do::{Opens, Press, Release, Seize, Signal, Wait};
     use LineSignal as S;
     use SeizeWhy::{Asked, IncomingCall, OutgoingAnswered, PressAnswered};
 
@@ -332,6 +375,7 @@ mod tests {
         let (mut line, mut now) = (Line::new(params), T0);
         for (step, (what, expected)) in story.iter().enumerate() {
             match what {
+                Opens(s) => line.opens(now, Duration::from_secs(*s)),
                 Press(answer) => assert_eq!(line.press(now), *answer, "step {step}"),
                 Release => line.release(now),
                 Seize(why, answer) => assert_eq!(line.seize(now, *why), *answer, "step {step}"),
@@ -687,6 +731,72 @@ mod tests {
     }
 
     #[test]
+    fn a_press_that_takes_somebody_off_hook_answers_the_ring_for_its_time() {
+        let params = || LineParams {
+            hook_to_open: true,
+            ..LineParams::default()
+        };
+        let begins = || (Signal(S::Ring), "ringing ring");
+        check(
+            params(),
+            &[
+                begins(),
+                (Opens(3), "SEIZE"),
+                (Opens(3), ""),
+                (Wait(2), ""),
+                (Wait(1), "RELEASE idle ended:stopped"),
+                (Opens(3), ""),
+                // who answers meanwhile talks, and the press is one of that talk
+                begins(),
+                (Opens(3), "SEIZE"),
+                (Seize(OutgoingAnswered, Ok(())), "SEIZE ours"),
+                (Opens(3), ""),
+                (Wait(5), ""),
+                (Release, "RELEASE idle"),
+                // the ring may be over before the press is
+                begins(),
+                (Opens(3), "SEIZE"),
+                (Release, "idle"),
+                (Wait(3), "RELEASE"),
+                // whoever lifts the handset has the line
+                begins(),
+                (Opens(3), "SEIZE"),
+                (Signal(S::HandsetLifted), "RELEASE handset ended:handset took"),
+                (Signal(S::HandsetReplaced), "idle"),
+                begins(),
+                (Opens(3600), "SEIZE"),
+                (Wait(30), "RELEASE idle ended:stopped"),
+            ],
+        );
+        // a panel that rings somebody else has hung up on us
+        let (twelve, thirteen) = (S::RingFor(Bell::Apartment(12)), S::RingFor(Bell::Apartment(13)));
+        check(
+            params(),
+            &[
+                (Signal(twelve), "ringing ring:12"),
+                (Opens(3), "SEIZE"),
+                (Signal(thirteen), "RELEASE idle ended:stopped ringing ring:13"),
+                (Wait(10), ""),
+            ],
+        );
+        // where the panel opens for whoever presses, nobody lifts
+        check(LineParams::default(), &[begins(), (Opens(3), "")]);
+    }
+
+    #[test]
+    fn a_lifted_handset_does_not_open_where_we_have_to_be_off_hook() {
+        for (hook_to_open, opens) in [(false, true), (true, false)] {
+            let mut line = Line::new(LineParams {
+                hook_to_open,
+                open_when: OpenWhen::OffHook,
+                ..LineParams::default()
+            });
+            line.handle_signal(T0, S::HandsetLifted);
+            assert_eq!(line.may_open_now(), opens);
+        }
+    }
+
+    #[test]
     fn a_shorter_window_applies_to_the_talk_in_progress_and_a_longer_one_does_not() {
         let mut line = check(self_start(), &[(Seize(IncomingCall, Ok(())), "SEIZE ours")]);
         let secs = Duration::from_secs;
@@ -713,8 +823,9 @@ mod tests {
         /// Seize and Release come in turns, never while another panel has the line unless it has rung since; a talk is always
         /// bounded, and the state told last is the state, which no floor call changes.
         #[test]
-        fn the_talk_path_is_given_back_whatever_happens(steps in prop::collection::vec((0_u8..18, 0_u64..90), 0..80)) {
-            let (mut line, mut now) = (Line::new(self_start()), T0);
+        fn the_talk_path_is_given_back_whatever_happens(steps in prop::collection::vec((0_u8..20, 0_u64..90), 0..80)) {
+            let params = LineParams { hook_to_open: true, ..self_start() };
+            let (mut line, mut now) = (Line::new(params), T0);
             let (mut seized, mut told) = (false, LineState::Idle);
             // the adapter said that another panel has the line
             let mut busy = false;
@@ -748,12 +859,15 @@ mod tests {
                         line.handle_signal(now, S::RingFor(Bell::Floor));
                         prop_assert_eq!(line.state(), before);
                     }
+                    17 | 18 => line.opens(now, Duration::from_secs(wait + 1)),
                     _ => line.handle_timeout(now),
                 }
                 while let Some(output) = line.poll_output() {
                     match output {
                         Output::Command(LineCommand::Seize) => {
-                            prop_assert!(!std::mem::replace(&mut seized, true));
+                            // a talk takes over what was for a press
+                            let before = std::mem::replace(&mut seized, true);
+                            prop_assert!(!before || line.state() == LineState::Ours);
                             prop_assert!(!busy || told == LineState::Ringing);
                         }
                         Output::Command(LineCommand::Release) => {
@@ -768,8 +882,9 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(told, line.state());
-                prop_assert_eq!(seized, line.state() == LineState::Ours);
-                let bounded = matches!(line.state(), LineState::Ours | LineState::Ringing);
+                let opens = line.hooked_until.is_some();
+                prop_assert_eq!(seized, line.state() == LineState::Ours || opens);
+                let bounded = opens || matches!(line.state(), LineState::Ours | LineState::Ringing);
                 prop_assert_eq!(bounded, line.poll_timeout().is_some());
                 prop_assert!(line.poll_timeout().is_none_or(|until| until > now && until <= now + Duration::from_secs(120)));
             }

@@ -11,6 +11,8 @@ pub struct LineParams {
     pub call_in: CallIn,
     /// Does the line tell when the stock handset is lifted? If not, such signals are ignored.
     pub handset_sense: bool,
+    /// A press opens only while we are off-hook ourselves; that the stock handset is does not help.
+    pub hook_to_open: bool,
     /// When the panel can open its door for us.
     pub open_when: OpenWhen,
     /// How long a ring lasts, from its first press.
@@ -24,6 +26,7 @@ impl Default for LineParams {
         Self {
             call_in: CallIn::None,
             handset_sense: true,
+            hook_to_open: false,
             open_when: OpenWhen::Ringing,
             ring_window: Duration::from_secs(120),
             talk_window: Duration::from_secs(120),
@@ -45,7 +48,7 @@ pub enum CallIn {
 pub enum OpenWhen {
     /// At any time.
     Always,
-    /// While the line is off-hook, by us or by the handset.
+    /// While the line is off-hook, by us or by the handset; by us alone with [`hook_to_open`](LineParams::hook_to_open).
     OffHook,
     /// From a ring until the end of the talk it led to.
     Ringing,

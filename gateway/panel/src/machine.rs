@@ -17,6 +17,8 @@ use crate::ring::{Debounce, RingDetector, RingEvent};
 
 /// The line is given back so long after a release, whatever the door seems to do.
 const LONGEST_LEAVING: Duration = Duration::from_secs(10);
+/// What goes on for so many times the rest after a talk is a ring: the visitor pressed again at once.
+const LONGEST_SPENT: u32 = 5;
 /// The bell at an apartment's own door is told once in this time: frames of one press are repeated.
 const FLOOR_ONCE: Duration = Duration::from_secs(2);
 
@@ -146,6 +148,15 @@ enum Phase {
     },
 }
 
+/// What is heard after a talk is the rest of its ring.
+#[derive(Clone, Copy, Debug)]
+struct Spent {
+    /// Who still rings at this time rings anew.
+    most: Instant,
+    /// Unless it is heard again before.
+    until: Instant,
+}
+
 /// One line.
 #[derive(Clone, Debug)]
 pub struct PanelLine {
@@ -165,8 +176,8 @@ pub struct PanelLine {
     /// A ring was told and is not over.
     rings: bool,
     ringing: Ringing,
-    /// No ring counts before the line was quiet until this time.
-    spent: Option<Instant>,
+    /// No ring counts before the line was quiet for a while.
+    spent: Option<Spent>,
 }
 
 /// A level of other inputs counts when it has stood for so long.
@@ -176,10 +187,7 @@ impl PanelLine {
     /// A line nobody uses. Its outputs are at rest, but for the chime if it is muted.
     #[must_use]
     pub fn new(params: LineParams) -> Self {
-        let lifted = params
-            .profile
-            .handset
-            .map_or(SETTLED, |h| Duration::from_millis(h.on_ms.into()));
+        let lifted = ms(params.profile.handset.on_ms);
         let ringing = Ringing::new(&params.profile.ring);
         let mut outputs = VecDeque::new();
         if params.mute {
@@ -225,11 +233,7 @@ impl PanelLine {
             },
             Wire::Floor => self.floor.begin(level),
             Wire::Handset if self.params.inputs.handset => {
-                let active = self
-                    .params
-                    .profile
-                    .handset
-                    .is_some_and(|h| h.active.is_active(level));
+                let active = self.params.profile.handset.active.is_active(level);
                 self.handset.begin(active);
                 self.handset_is(at, Some(active).filter(|lifted| *lifted));
             }
@@ -260,11 +264,7 @@ impl PanelLine {
                 self.floor_is(at, changed);
             }
             Wire::Handset if self.params.inputs.handset => {
-                let active = self
-                    .params
-                    .profile
-                    .handset
-                    .is_some_and(|h| h.active.is_active(level));
+                let active = self.params.profile.handset.active.is_active(level);
                 let changed = self.handset.handle(at, active);
                 self.handset_is(at, changed);
             }
@@ -340,8 +340,7 @@ impl PanelLine {
         self.floor_is(now, changed);
         let changed = self.handset.handle_timeout(now);
         self.handset_is(now, changed);
-        if self.spent.is_some_and(|until| now >= until) {
-            self.spent = None;
+        if self.spent.take_if(|spent| now >= spent.until).is_some() {
             // what rang before the talk is over, though its silence was shorter than that of a ring
             if matches!(self.ringing, Ringing::Detect(_)) {
                 self.ringing = Ringing::new(&self.params.profile.ring);
@@ -445,8 +444,8 @@ impl PanelLine {
                 return;
             }
         }
-        if let Some(until) = &mut self.spent {
-            *until = at + ms(self.params.profile.hook.rest_ms);
+        if let Some(spent) = &mut self.spent {
+            spent.until = (at + ms(self.params.profile.hook.rest_ms)).min(spent.most);
         }
     }
 
@@ -613,7 +612,10 @@ impl PanelLine {
         self.set(Role::Exclude, false);
         self.phase = Phase::Rest;
         let rest = ms(self.params.profile.hook.rest_ms);
-        self.spent = Some(now + rest);
+        self.spent = Some(Spent {
+            most: now + rest * LONGEST_SPENT,
+            until: now + rest,
+        });
         self.busy_again = Some(now + rest.max(2 * SETTLED));
     }
 

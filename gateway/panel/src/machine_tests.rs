@@ -171,6 +171,37 @@ fn the_handset_is_told_and_short_shakes_are_not() {
 }
 
 #[test]
+fn a_handset_is_told_on_every_line_that_has_an_input_for_it() {
+    for (profile, _, _) in crate::profiles() {
+        let mut line = line(profile);
+        line.begin(at(0), Wire::Handset, true);
+        line.handle_edge(at(200), Wire::Handset, false);
+        assert_eq!(until(&mut line, at(300)), "HandsetLifted", "{profile}");
+        line.handle_edge(at(400), Wire::Handset, true);
+        assert_eq!(until(&mut line, at(500)), "HandsetReplaced", "{profile}");
+    }
+}
+
+#[test]
+fn who_rings_on_after_a_talk_rings_anew_though_the_line_was_never_quiet() {
+    let mut line = line("vizit-matrix");
+    line.command(at(0), LineCommand::Seize);
+    until(&mut line, at(1000));
+    line.command(at(1000), LineCommand::Release);
+    // at once, with pauses that are shorter than the rest after a talk
+    let mut heard = None;
+    for n in 0..20 {
+        for (ms, level) in [(1200 + n * 1000, false), (1800 + n * 1000, true)] {
+            line.handle_edge(at(ms), Wire::Call, level);
+            if until(&mut line, at(ms + 300)).contains("Ring") {
+                heard.get_or_insert(ms);
+            }
+        }
+    }
+    assert!(heard.is_some_and(|ms| (6000..7500).contains(&ms)), "{heard:?}");
+}
+
+#[test]
 fn another_panel_makes_the_line_busy_and_our_own_talk_does_not() {
     let mut line = line("4n");
     line.handle_edge(at(0), Wire::Busy, true);

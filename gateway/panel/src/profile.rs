@@ -26,8 +26,9 @@ pub struct Profile {
     pub can: Can,
     /// How it rings.
     pub ring: RingInput,
-    /// How it tells that the stock handset is lifted; left out if it does not.
-    pub handset: Option<HandsetSense>,
+    /// How it tells that the stock handset is lifted; left out, an input that is wired for it is low then.
+    #[serde(default)]
+    pub handset: HandsetSense,
     /// How the gateway takes the place of the handset.
     pub hook: Hook,
     /// How it opens its door; left out if the line itself cannot.
@@ -238,6 +239,16 @@ pub struct HandsetSense {
     pub on_ms: u32,
 }
 
+impl Default for HandsetSense {
+    /// An optocoupler at the hook switch.
+    fn default() -> Self {
+        Self {
+            active: Polarity::Low,
+            on_ms: 30,
+        }
+    }
+}
+
 /// How the gateway takes the place of the handset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -339,9 +350,7 @@ impl Profile {
         within("can.talk-window-s", self.can.talk_window_s, 10..=3600)?;
         within("hook.settle-ms", self.hook.settle_ms, 0..=5000)?;
         within("hook.rest-ms", self.hook.rest_ms, 0..=10_000)?;
-        if let Some(handset) = &self.handset {
-            within("handset.on-ms", handset.on_ms, 5..=1000)?;
-        }
+        within("handset.on-ms", self.handset.on_ms, 5..=1000)?;
         match &self.ring {
             RingInput::Burst(ring) => {
                 within("ring.burst.longest-us", ring.longest_us, 100..=60_000)?;

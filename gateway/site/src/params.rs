@@ -368,6 +368,8 @@ pub struct LineParams {
     pub call_in: CallIn,
     /// True if the line tells when the stock handset is lifted.
     pub handset_sense: bool,
+    /// The panel's own lock opens only while we are off-hook.
+    pub hook_to_open: bool,
     /// When the panel's own lock can be operated.
     pub open_when: OpenWhen,
     /// When it is as loud as `quiet_volume` says.

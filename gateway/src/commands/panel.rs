@@ -333,7 +333,7 @@ fn play(line: &str, profile: &Profile) -> anyhow::Result<Play> {
         input,
         edges: vec![Edge { at_us: 0, level }],
     };
-    let handset = profile.handset.map_or(Polarity::Low, |h| h.active);
+    let handset = profile.handset.active;
     Ok(match words[..] {
         ["ring"] => Play::Edges {
             input: 0,
@@ -420,7 +420,7 @@ fn simulate(folder: PathBuf, profile: Profile) -> anyhow::Result<()> {
     {
         high.push(0);
     }
-    if profile.handset.is_some_and(|h| h.active == Polarity::Low) {
+    if profile.handset.active == Polarity::Low {
         high.push(1);
     }
     let (plays, played) = mpsc::channel(16);

@@ -118,6 +118,7 @@ pub fn first_door() -> SiteParams {
     let line = |simulated| LineParams {
         call_in: CallIn::SelfStart,
         handset_sense: true,
+        hook_to_open: false,
         open_when: OpenWhen::Always,
         quiet: When::Never,
         quiet_volume: Volume::default(),

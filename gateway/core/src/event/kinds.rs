@@ -406,7 +406,7 @@ events! {
             /// before), `stop`.
             why: String,
         },
-        /// The guard could not operate the lock.
+        /// The lock was not operated, or did not do as it was told.
         LockFault = "lock-fault" {
             /// What, and what to do.
             text: String,

@@ -458,6 +458,7 @@ fn line_machine(line: &LineParams) -> gateway_line::LineParams {
     gateway_line::LineParams {
         call_in: line.call_in,
         handset_sense: line.handset_sense,
+        hook_to_open: line.hook_to_open,
         open_when: line.open_when,
         ring_window: line.ring_window,
         talk_window: line.talk_window,

@@ -136,7 +136,7 @@ impl Site {
         let simulated = injected || self.params.doors.get(door).is_some_and(|d| self.is_virtual(d));
         let mut refused = None;
         let mut exits: Vec<Request> = Vec::new();
-        let mut burns = false;
+        let (mut burns, mut presses) = (false, None);
         while let Some(output) = self.doors.get_mut(door).and_then(|d| d.poll_output()) {
             match output {
                 DoorOutput::Event { event, ring } => {
@@ -145,7 +145,10 @@ impl Site {
                     }
                     self.record(now, Event::Door(door.clone(), event), ring, simulated);
                 }
-                DoorOutput::Operate { grant, pulse } => self.out.push_back(Output::Operate { grant, pulse }),
+                DoorOutput::Operate { grant, pulse } => {
+                    presses = Some(pulse);
+                    self.out.push_back(Output::Operate { grant, pulse });
+                }
                 DoorOutput::Release { output } => self.out.push_back(Output::ReleaseOutput(output)),
                 DoorOutput::RequestExit { input } => {
                     let door = door.clone();
@@ -159,6 +162,9 @@ impl Site {
         }
         if let Some(machine) = self.doors.get(door) {
             self.access.set_standing(door, machine.standing());
+        }
+        if let Some(pulse) = presses {
+            self.panel_is_pressed(now, door, pulse);
         }
         for request in exits {
             // A refusal stands in the journal; nobody waits for an answer.

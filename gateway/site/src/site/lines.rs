@@ -1,12 +1,16 @@
 //! What lines say: who has them, and when a panel rings over its wires.
 
-use gateway_core::{Bell, ButtonId, Cause, Event, LineEvent, LineId, PanelId};
-use gateway_door::Input as DoorInput;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use gateway_core::{Bell, ButtonId, Cause, DoorId, Event, LineEvent, LineId, PanelId};
+use gateway_door::{Input as DoorInput, LockOwner};
 use gateway_line::{EndedWhy, Output as LineOutput};
 
 use super::calls::{Call, MAX_CALLS};
 use super::{Now, Site};
 use crate::io::Output;
+use crate::params::DoorParams;
 
 impl Site {
     /// Carries out what a line says.
@@ -52,6 +56,25 @@ impl Site {
         let may = self.lines.get(line).is_some_and(|u| u.line.may_open_now());
         for door in self.doors_on(line) {
             self.door_input(now, &door, DoorInput::PanelMayOpen(may), false);
+        }
+    }
+
+    /// The button of the panel that owns this door's lock is pressed for so long.
+    pub(super) fn panel_is_pressed(&mut self, now: Now, door: &DoorId, pulse: Duration) {
+        let of_panel = |door: &DoorParams| door.owner == LockOwner::Panel;
+        if !self.params.doors.get(door).is_some_and(of_panel) {
+            return;
+        }
+        let panels = self.params.panels.values();
+        let lines: BTreeSet<LineId> = panels
+            .filter(|panel| panel.doors.contains(door))
+            .map(|panel| panel.line.clone())
+            .collect();
+        for line in lines {
+            if let Some(unit) = self.lines.get_mut(&line) {
+                unit.line.opens(now.mono, pulse);
+                self.drain_line(now, &line);
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use gateway_config as config;
-use gateway_core::{Bell, ButtonId, Cause, ListId, PanelId, Volume};
+use gateway_core::{Bell, ButtonId, Cause, LineId, ListId, PanelId, Volume};
 use gateway_site as site;
 
 use config::Config;
@@ -75,7 +75,7 @@ pub(crate) fn site(config: &Config, instance: &str) -> site::SiteParams {
             simulated: i.driver.is_virtual(),
         }),
         instance: instance.to_owned(),
-        lines: map(&config.lines, line),
+        lines: lines(config),
         lists: map(&config.lists, |l| list(config, l))
             .into_iter()
             .chain(apartment_lists(config))
@@ -250,8 +250,18 @@ fn rex(rex: &config::Rex) -> site::RexParams {
     }
 }
 
+fn lines(config: &Config) -> BTreeMap<LineId, site::LineParams> {
+    let opens = |of: &LineId| {
+        let mut doors = config.outputs.values();
+        doors.any(|output| matches!(&output.driver, config::OutputDriver::FrontEnd(door) if door.line == *of))
+    };
+    let all = config.lines.iter();
+    all.map(|(id, of)| (id.clone(), line(of, opens(id)))).collect()
+}
+
 /// On a front end a line does no more than its profile can. One whose profile could not be read opens nothing by itself.
-fn line(line: &config::Line) -> site::LineParams {
+/// `opens` if the front end presses a door there.
+fn line(line: &config::Line, opens: bool) -> site::LineParams {
     let of = match &line.driver {
         config::LineDriver::FrontEnd(of) => Some(of),
         config::LineDriver::Contact(_) | config::LineDriver::Virtual(_) => None,
@@ -274,6 +284,10 @@ fn line(line: &config::Line) -> site::LineParams {
             config::CallIn::SelfStart => site::CallIn::SelfStart,
         },
         handset_sense: line.driver.is_virtual() || of.is_some_and(|of| of.handset_input.is_some()),
+        hook_to_open: opens
+            && of
+                .and_then(|of| of.panel_profile()?.door)
+                .is_some_and(|door| door.off_hook_ms > 0),
         open_when,
         quiet: line.quiet_times.clone(),
         quiet_volume: Volume {

@@ -60,16 +60,52 @@ fn a_bell_calls_the_number_of_its_apartment() {
 }
 
 /// The panel has the lock of the front door, and opens it for whom it rings.
-fn panel_opens() -> Sim {
+fn site_of_panel() -> SiteParams {
     let mut site = house();
     site.lines.get_mut(&id("riser")).expect("the line").open_when = OpenWhen::Ringing;
     site.doors.get_mut(&id("front")).expect("the door").owner = LockOwner::Panel;
-    let mut sim = Sim::new(site);
+    site
+}
+
+fn panel_opens() -> Sim {
+    let mut sim = Sim::new(site_of_panel());
     for number in ["5012", "5013", "5099", "1000"] {
         sim.phone(number, Phone::Answers(secs(1)));
     }
     sim.wait(ms(10));
     sim
+}
+
+#[test]
+fn who_opens_in_a_ring_without_a_talk_answers_it_for_the_press_where_that_takes_somebody_off_hook() {
+    for hook_to_open in [false, true] {
+        let mut site = site_of_panel();
+        site.lines.get_mut(&id("riser")).expect("the line").hook_to_open = hook_to_open;
+        let mut sim = Sim::new(site);
+        sim.phone("5012", Phone::Rings);
+        sim.wait(ms(10));
+        sim.line("riser", LineSignal::RingFor(Bell::Apartment(12)));
+        sim.wait(ms(500));
+        sim.command("one", Command::Open { door: id("front") });
+        assert_eq!(sim.pulses.len(), 1, "{}", sim.log());
+        let riser = |command| (id("riser"), command);
+        let lifted = match hook_to_open {
+            false => vec![],
+            true => vec![riser(LineCommand::Seize)],
+        };
+        assert_eq!(sim.lines, lifted, "{}", sim.log());
+        sim.wait(secs(10));
+        if hook_to_open {
+            assert_eq!(
+                sim.lines,
+                [riser(LineCommand::Seize), riser(LineCommand::Release)],
+                "{}",
+                sim.log()
+            );
+            // the panel's call was answered, and is over
+            assert_eq!(count(&sim, "panel.ring-ended"), 1, "{}", sim.log());
+        }
+    }
 }
 
 fn count(sim: &Sim, kind: &str) -> usize {

@@ -281,6 +281,7 @@ fn first() -> House {
     let line = LineParams {
         call_in: CallIn::SelfStart,
         handset_sense: false,
+        hook_to_open: false,
         open_when: OpenWhen::Always,
         quiet: When::Never,
         quiet_volume: Volume::default(),

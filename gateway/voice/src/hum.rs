@@ -26,6 +26,8 @@ const UNSTEADY: f64 = 0.5;
 const TURNS: f64 = 1.6;
 /// Part of all that is heard that a multiple has at least when it is found: a loud tone elsewhere leaks less into it.
 const PART: f64 = 0.003;
+/// The same of a further multiple once there is hum: a buzz has many weak ones.
+const PART_OF_KNOWN: f64 = 0.000_1;
 /// One of so many of the lowest multiples is in all hum.
 const LOWEST: usize = 4;
 /// Of the look before in what is known.
@@ -113,7 +115,8 @@ impl Mains {
         let (mut off, mut weight) = (0.0, 0.0);
         self.whole = SMOOTH * self.whole + (1.0 - SMOOTH) * std::mem::take(&mut self.sum);
         // a sine of power 1 sums up to a third of this
-        let least = PART / 3.0 * self.whole * LOOK as f64;
+        let part = if self.found() > 0.0 { PART_OF_KNOWN } else { PART };
+        let least = part / 3.0 * self.whole * LOOK as f64;
         for (n, multiple) in self.multiples.iter_mut().enumerate() {
             let seen = multiple.sum;
             let (now, before) = (norm(seen), norm(multiple.before));

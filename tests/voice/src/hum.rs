@@ -16,30 +16,69 @@ pub struct HumFigures {
     pub found: Option<f64>,
 }
 
-/// A visitor at -26 dB speaks over hum of -36 dB: 8 s with the hum, and 6 s of the hum alone, of which the
-/// last is measured.
-///
-/// # Errors
-/// Why a recording cannot be read.
-pub fn hum(hz: f64, name: &str) -> anyhow::Result<HumFigures> {
-    let rate = speech::RATE as usize;
-    let mut voice = speech::at_level(&speech::voice(name)?, -26.0);
-    voice.resize(14 * rate, 0.0);
-    let hum: Vec<f32> = (0..voice.len())
-        .map(|n| {
-            let t = n as f64 / rate as f64;
-            let sum: f64 = [
+/// What hum is made of: multiples of the mains, and how strong they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// A transformer near by: six of the lowest.
+    Transformer,
+    /// A transformer that is driven too far: odd ones, each weaker than the one before.
+    Odd,
+    /// Dimmers and supplies: all up to 960 Hz, the nth a part of n of the first.
+    Buzz,
+}
+
+impl Shape {
+    /// All there are, with their names.
+    pub const ALL: [(&'static str, Self); 3] = [
+        ("transformer", Self::Transformer),
+        ("odd multiples", Self::Odd),
+        ("buzz", Self::Buzz),
+    ];
+
+    fn multiples(self) -> Vec<(f64, f64)> {
+        match self {
+            Self::Transformer => vec![
                 (1.0, 1.0),
                 (2.0, 0.8),
                 (3.0, 0.6),
                 (4.0, 0.4),
                 (6.0, 0.3),
                 (8.0, 0.2),
-            ]
-            .iter()
-            .map(|(m, a)| a * (std::f64::consts::TAU * hz * m * t + m).sin())
-            .sum();
-            (sum * 0.0148) as f32
+            ],
+            Self::Odd => vec![
+                (1.0, 1.0),
+                (3.0, 0.6),
+                (5.0, 0.4),
+                (7.0, 0.3),
+                (9.0, 0.2),
+                (11.0, 0.15),
+                (13.0, 0.1),
+            ],
+            Self::Buzz => (1..=16_u8).map(|n| (f64::from(n), 1.0 / f64::from(n))).collect(),
+        }
+    }
+}
+
+/// A visitor at -26 dB speaks over hum of -36 dB: 8 s with the hum, and 6 s of the hum alone, of which the
+/// last is measured.
+///
+/// # Errors
+/// Why a recording cannot be read.
+pub fn hum(hz: f64, shape: Shape, name: &str) -> anyhow::Result<HumFigures> {
+    let rate = speech::RATE as usize;
+    let mut voice = speech::at_level(&speech::voice(name)?, -26.0);
+    voice.resize(14 * rate, 0.0);
+    let multiples = shape.multiples();
+    let power: f64 = multiples.iter().map(|(_, a)| a * a / 2.0).sum();
+    let factor = (10_f64.powf(-3.6) / power).sqrt();
+    let hum: Vec<f32> = (0..voice.len())
+        .map(|n| {
+            let t = n as f64 / rate as f64;
+            let sum: f64 = multiples
+                .iter()
+                .map(|(m, a)| a * (std::f64::consts::TAU * hz * m * t + m).sin())
+                .sum();
+            (sum * factor) as f32
         })
         .collect();
     let params = Params {

@@ -36,18 +36,24 @@ fn main() -> anyhow::Result<()> {
         }
     }
     println!(
-        "\nHum below a voice, dB\n\n| mains Hz | voice | found Hz | weaker by | voice loses |\n|---|---|---|---|---|"
+        "\nHum below a voice, dB\n\n| hum | mains Hz | voice | found Hz | weaker by | voice loses |\n|---|---|---|---|---|---|"
     );
-    for (hz, name) in [
-        (50.0, "en"),
-        (49.9, "de"),
-        (50.15, "fr"),
-        (60.0, "us"),
-        (59.95, "es"),
-    ] {
-        let f = hum::hum(hz, name)?;
-        let found = f.found.map_or("-".to_owned(), |hz| format!("{hz:.2}"));
-        println!("| {hz} | {name} | {found} | {:.1} | {:.2} |", f.reduction, f.loss);
+    for (shape, of) in hum::Shape::ALL {
+        for (hz, name) in [
+            (50.0, "en"),
+            (49.9, "de"),
+            (50.15, "fr"),
+            (50.2, "ru"),
+            (60.0, "us"),
+            (59.95, "es"),
+        ] {
+            let f = hum::hum(hz, of, name)?;
+            let found = f.found.map_or("-".to_owned(), |hz| format!("{hz:.2}"));
+            println!(
+                "| {shape} | {hz} | {name} | {found} | {:.1} | {:.2} |",
+                f.reduction, f.loss
+            );
+        }
     }
     println!(
         "\nNoise 20 dB below a voice, dB\n\n| setting | voice | weaker by | voice loses |\n|---|---|---|---|"

@@ -63,6 +63,8 @@ pub struct Association {
     /// Times of the library begin here.
     base: std::time::Instant,
     began: Instant,
+    /// The handshake is over.
+    connected: bool,
     dtls: Dtls,
     expected: Vec<Fingerprint>,
     keyed: bool,
@@ -122,6 +124,7 @@ impl Association {
             active,
             base,
             began: now,
+            connected: false,
             dtls,
             expected: expected.to_vec(),
             keyed: false,
@@ -205,6 +208,9 @@ impl Association {
                 dimpl::Output::Timeout(at) => {
                     let after = at.saturating_duration_since(self.base);
                     self.timeout = Some(self.began + after.min(PATIENCE * 1_000));
+                    if self.connected && !self.keyed {
+                        self.fail(DtlsError::NoProfile);
+                    }
                     return;
                 }
                 dimpl::Output::PeerCert(certificate) => {
@@ -229,8 +235,10 @@ impl Association {
                 dimpl::Output::BufferTooSmall { .. } => {
                     self.fail(DtlsError::Handshake("a record is too long".into()));
                 }
+                // the keys come with the end of the handshake, or never: the other side knows no protection that we do (RFC 5764 §4.1)
+                dimpl::Output::Connected => self.connected = true,
                 // nothing is said over it, and no kind that is to come is known here
-                dimpl::Output::Connected | dimpl::Output::ApplicationData(_) | _ => {}
+                dimpl::Output::ApplicationData(_) | _ => {}
             }
         }
     }

@@ -355,10 +355,9 @@ impl Question {
 
     fn text(&self) -> String {
         let unit = self.ask.unit;
-        let why = self
-            .said
-            .clone()
-            .unwrap_or_else(|| format!("unit {unit} was not asked for too long: too many share its line"));
+        let why = self.said.clone().unwrap_or_else(|| {
+            format!("unit {unit} said nothing for too long: look at its line, or fewer may share it")
+        });
         let names: Vec<&str> = self.members.iter().map(|m| m.input.as_str()).collect();
         format!("{why}; not known meanwhile: {}", names.join(", "))
     }
@@ -546,7 +545,7 @@ mod tests {
             told(&mut readings),
             [
                 "exit unread",
-                "unit 5: unit 5 was not asked for too long: too many share its line; not known meanwhile: exit",
+                "unit 5: unit 5 said nothing for too long: look at its line, or fewer may share it; not known meanwhile: exit",
                 "exit at rest first",
                 "unit 5 well"
             ]

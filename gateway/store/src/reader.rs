@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::depot::Depot;
 use crate::report::ReadFailure;
-use crate::segment::{Frame, IDLE, Scanner, Step};
+use crate::segment::{Frame, IDLE, Pass, Scanner, Step};
 
 /// Where a frame stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,9 +149,12 @@ impl Reader {
         f: &mut dyn FnMut(Frame, Place) -> ControlFlow<()>,
     ) -> io::Result<ControlFlow<()>> {
         let mut scanner = Scanner::open(self.depot.io.as_ref(), &self.depot.path(segment))?;
-        scanner.at = at.unwrap_or(scanner.at);
+        if let Some(at) = at {
+            scanner.begin_at(at);
+        }
         let mut last = 0;
         loop {
+            let place = scanner.at;
             match scanner.step()? {
                 Step::Frame(frame) => {
                     let (seq, here) = (frame.seq, frame.at);
@@ -184,8 +187,8 @@ impl Reader {
                     }
                 }
                 Step::End => break,
-                Step::Zero | Step::Bad(_) => {
-                    if !scanner.resync()? {
+                step @ (Step::Zero | Step::Bad(_)) => {
+                    if let Pass::End = scanner.pass(place, matches!(step, Step::Zero))? {
                         break;
                     }
                 }

@@ -226,6 +226,17 @@ pub(crate) enum Step {
     End,
 }
 
+/// How a place without a frame was passed.
+#[derive(Debug)]
+pub(crate) enum Pass {
+    /// It is to be read once more.
+    Again,
+    /// Nothing follows.
+    End,
+    /// It stays so.
+    Fault,
+}
+
 /// Walks through a file.
 pub(crate) struct Scanner {
     file: Box<dyn StoreFile>,
@@ -233,11 +244,18 @@ pub(crate) struct Scanner {
     pub(crate) at: u64,
     start: u64,
     buf: Vec<u8>,
+    /// Behind the last record: what follows it may have been the end for now, and a record since.
+    behind: u64,
+    /// What stood here was read anew.
+    anew: u64,
 }
 
 impl Scanner {
     pub(crate) fn open(io: &dyn StoreIo, path: &Path) -> io::Result<Self> {
-        let file = io.open(path, false)?;
+        Self::of(io.open(path, false)?)
+    }
+
+    fn of(file: Box<dyn StoreFile>) -> io::Result<Self> {
         let len = file.len()?;
         Ok(Self {
             file,
@@ -245,7 +263,14 @@ impl Scanner {
             at: HEADER as u64,
             start: 0,
             buf: Vec::new(),
+            behind: HEADER as u64,
+            anew: 0,
         })
+    }
+
+    /// Goes on at a place where a frame is known to begin.
+    pub(crate) const fn begin_at(&mut self, at: u64) {
+        (self.at, self.behind) = (at, at);
     }
 
     /// Up to `n` bytes at a position; fewer only at the end of the file.
@@ -320,17 +345,28 @@ impl Scanner {
             payload: whole[FRAME..].to_vec(),
         };
         self.at = at + frame_len(len) as u64;
+        if frame.flags != IDLE {
+            self.behind = self.at;
+        }
         Ok(Step::Frame(frame))
     }
 
-    /// Reads the position anew. Whoever looks while a gateway writes may have read the place before it was written, and
-    /// what follows it afterwards.
-    fn is_written_by_now(&mut self, at: u64) -> io::Result<bool> {
-        (self.start, self.at) = (0, at);
-        self.buf.clear();
-        let found = self.step()?;
-        self.at = at;
-        Ok(matches!(found, Step::Frame(_)))
+    /// Passes a place where no right frame is: to the next one, or back to read it anew if that was not done before. Whoever looks
+    /// while a gateway writes may have read the place before it was written and what follows it afterwards, or an idle frame
+    /// whose place a record has taken since.
+    pub(crate) fn pass(&mut self, at: u64, zero: bool) -> io::Result<Pass> {
+        let behind = self.behind;
+        if !self.resync()? && zero {
+            return Ok(Pass::End);
+        }
+        if self.anew < at {
+            self.buf.clear();
+            (self.start, self.anew) = (0, at);
+            self.begin_at(behind);
+            return Ok(Pass::Again);
+        }
+        self.behind = self.at;
+        Ok(Pass::Fault)
     }
 
     /// Moves to the next right frame after the position; false if there is none.
@@ -462,31 +498,20 @@ fn survey_of(mut scanner: Scanner) -> io::Result<Survey> {
     let mut open = false;
     loop {
         let at = scanner.at;
-        let what = match scanner.step()? {
+        let (what, zero) = match scanner.step()? {
             Step::Frame(frame) => {
                 take(&mut s, &mut open, &frame, scanner.at);
                 continue;
             }
             Step::End => break,
-            Step::Zero => {
-                if !scanner.resync()? {
-                    break;
-                }
-                let next = scanner.at;
-                if scanner.is_written_by_now(at)? {
-                    continue;
-                }
-                scanner.at = next;
-                "hole of zero bytes"
-            }
-            Step::Bad(what) => {
-                if scanner.is_written_by_now(at)? {
-                    continue;
-                }
-                scanner.resync()?;
-                what
-            }
+            Step::Zero => ("hole of zero bytes", true),
+            Step::Bad(what) => (what, false),
         };
+        match scanner.pass(at, zero)? {
+            Pass::Again => continue,
+            Pass::End => break,
+            Pass::Fault => {}
+        }
         s.faults.push((at, what.into()));
         open = false;
     }
@@ -635,15 +660,8 @@ mod tests {
             before,
             looks: AtomicUsize::new(0),
         };
-        let len = file.len().expect("its length");
-        survey_of(Scanner {
-            at: HEADER as u64,
-            buf: Vec::new(),
-            file: Box::new(file),
-            len,
-            start: 0,
-        })
-        .expect("it can be read")
+        let scanner = Scanner::of(Box::new(file)).expect("its length");
+        survey_of(scanner).expect("it can be read")
     }
 
     #[test]
@@ -656,6 +674,16 @@ mod tests {
             let found = look(before, whole.clone());
             assert_eq!((found.records, found.faults), (4, Vec::new()), "from byte {from}");
         }
+    }
+
+    #[test]
+    fn a_record_that_takes_the_place_of_an_idle_frame_is_no_damage() {
+        let (whole, starts) = segment();
+        let mut before = whole[..starts[2]].to_vec();
+        push_frame(&mut before, IDLE, 2, 2, &[7; 32], &[]);
+        before.resize(whole.len(), 0);
+        let found = look(before, whole);
+        assert_eq!((found.records, found.faults), (4, Vec::new()));
     }
 
     #[test]

@@ -14,8 +14,9 @@ use tokio::sync::watch;
 
 use crate::run::bearing::bearing;
 use crate::run::faults::Faults;
+use crate::run::params;
 use crate::run::people::names;
-use crate::run::{note_trouble, params};
+use crate::run::take::note_trouble;
 
 /// Changes of rights that are told one by one.
 const TOLD: usize = 1000;

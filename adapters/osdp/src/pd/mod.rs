@@ -13,7 +13,7 @@ use crate::display::Texts;
 use crate::errand::{Progress, Settings};
 use crate::feedback::Feedback;
 use crate::link::{Heard, Link, Refused, Security};
-use crate::message::{Command, Identity, Reply};
+use crate::message::{Command, Identity, Reply, nak_reason};
 use crate::output::OutputAnswer;
 use crate::packet::Packet;
 use crate::transfer::Transfer;
@@ -435,6 +435,13 @@ impl Pd {
             code,
             "a reader declined a command"
         );
+        if *command == Command::InputStatus {
+            tracing::warn!(
+                address = self.params.address,
+                reason = nak_reason(code),
+                "an OSDP reader does not say how its inputs are: they are not known; wire them elsewhere, or take them out of the site file"
+            );
+        }
         if command.is_feedback() && !self.unknown.contains(&number) {
             self.unknown.push(number);
         }

@@ -17,7 +17,8 @@ use gateway_core::{
     Refusal, RingId, Subject, Tone,
 };
 
-use super::calls::{MAX_CALLS, dialled_by};
+use super::calls::MAX_CALLS;
+use super::digits::dialled_by;
 use super::{Now, Site};
 use crate::io::KeptAlarm;
 use crate::levels::Change;

@@ -8,7 +8,8 @@
 use gateway_core::{ButtonId, CallEvent, Cause, Event, LineId, LineState, PanelId, Refusal, RingId, Subject};
 use gateway_line::{CallIn, SeizeRefused};
 
-use super::calls::{Began, MAX_CALLS};
+use super::calls::MAX_CALLS;
+use super::requests::Began;
 use super::{Now, Site};
 use crate::params::{ButtonMode, PanelParams};
 

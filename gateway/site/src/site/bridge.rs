@@ -8,7 +8,8 @@ use std::time::Duration;
 use gateway_call::{BridgePlan, BridgeRequest, CallRequest, Purpose, user_of};
 use gateway_core::{LegId, LineId, ListId, PanelId, Peer, RingId};
 
-use super::calls::{Call, Either, INCOMING_TALK, talk_limit};
+use super::calls::{Call, Either, INCOMING_TALK};
+use super::requests::talk_limit;
 use super::{Now, Site};
 use crate::params::PanelParams;
 

@@ -3,7 +3,7 @@
 use gateway_access::{InForce, Request};
 use gateway_core::{Bell, ButtonId, DoorId, Event, Factor, ListId, PanelEvent, PanelId, Refusal};
 
-use super::calls::Pressed;
+use super::presses::Pressed;
 use super::{Now, Site};
 use crate::params::{ButtonMode, ButtonParams, PanelParams};
 

@@ -6,8 +6,8 @@ use gateway_core::{
     RingId, Secret,
 };
 
-use super::calls::Pressed;
 use super::doors::Opening;
+use super::presses::Pressed;
 use super::{Now, SETTLE, Site};
 use crate::io::{Decision, Output};
 

@@ -7,7 +7,9 @@ use gateway_core::{Bell, ButtonId, DoorId, Event, LineId, PanelEvent, PanelId, R
 use gateway_door::LockOwner;
 use gateway_line::OpenWhen;
 
-use super::calls::{Began, Call, MAX_CALLS, Pressed};
+use super::calls::{Call, MAX_CALLS};
+use super::presses::Pressed;
+use super::requests::Began;
 use super::{Now, Site};
 
 impl Site {

@@ -11,7 +11,9 @@ use gateway_core::{
 use gateway_line::{PressAnswer, SeizeRefused, SeizeWhy};
 
 use super::by_call::CallIs;
-use super::calls::{Call, Either, INCOMING_TALK, MAX_CALLS, MAX_HANDOVERS, Pressed, refusal, talk_limit};
+use super::calls::{Call, Either, INCOMING_TALK, MAX_CALLS, MAX_HANDOVERS};
+use super::presses::{Pressed, refusal};
+use super::requests::talk_limit;
 use super::{LineUnit, Now, Site};
 use crate::io::Output;
 

@@ -10,7 +10,7 @@ use gateway_core::{
 };
 use gateway_rules::{Action, DoorIs, Engine, Facts, Outcome, Rule, State, Turn, may_open_on};
 
-use super::calls::Pressed;
+use super::presses::Pressed;
 use super::prompts::AskedBy;
 use super::{Now, SETTLE, Site};
 use crate::io::Output;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use gateway_access::{Change, Decision as Verdict, Held};
 use gateway_core::{Event, Instant, LegCommand, ReaderId, RingId, Tone};
 
-use super::calls::dialled_by;
+use super::digits::dialled_by;
 use super::doors::Opening;
 use super::{Now, Site};
 use crate::io::Output;

@@ -20,7 +20,7 @@ pub(super) fn check(check: &mut Check<'_>) {
         session_timer(check, id, account);
         way(check, id, account);
         transport(check, id, account);
-        encryption(check, id, account);
+        encryption(check, &format!("accounts.{id}.srtp"), account.srtp);
         codecs(
             check,
             &format!("accounts.{id}"),
@@ -28,6 +28,7 @@ pub(super) fn check(check: &mut Check<'_>) {
         );
     }
     codecs(check, "sip", &config.sip.codecs);
+    direct(check);
     if check.is_written("sip.public-address") && check.is_written("sip.stun") {
         let text = "there is also a public-address, which counts".to_owned();
         let hint = "allowed: public-address or stun";
@@ -370,12 +371,25 @@ fn transport(check: &mut Check<'_>, id: &AccountId, account: &Account) {
     }
 }
 
-fn encryption(check: &mut Check<'_>, id: &AccountId, account: &Account) {
-    let (keys, srtp) = (format!("accounts.{id}.srtp-keys"), format!("accounts.{id}.srtp"));
-    if account.srtp == Srtp::Off && check.is_written(&keys) {
-        let text = "has no meaning with srtp = \"off\"".to_owned();
-        let hint = "remove it, or set srtp = \"required\"";
-        check.fault(FaultKind::Conflict, &keys, &[&srtp], text, hint);
+/// `at` is the key `srtp`.
+fn encryption(check: &mut Check<'_>, at: &str, srtp: Srtp) {
+    let keys = format!("{at}-keys");
+    if srtp == Srtp::Off && check.is_written(&keys) {
+        let name = at.rsplit('.').next().unwrap_or(at);
+        let text = format!("has no meaning with {name} = \"off\"");
+        let hint = format!("remove it, or set {name} = \"required\"");
+        check.fault(FaultKind::Conflict, &keys, &[at], text, &hint);
+    }
+}
+
+/// Calls without an account.
+fn direct(check: &mut Check<'_>) {
+    let sip = &check.config.sip;
+    encryption(check, "sip.direct-srtp", sip.direct_srtp);
+    if sip.direct_srtp != Srtp::Off {
+        let text = "its keys travel in clear where a call does not come and go over TLS".to_owned();
+        let hint = "set tls-port, and have the others call over TLS";
+        check.warn(FaultKind::Unsafe, "sip.direct-srtp", text, hint);
     }
 }
 

@@ -12,8 +12,8 @@ use crate::rules::{
     Flag, Path, Ports, int, list, parsed, password, refer, secs, span_or, text, text_or, word,
 };
 use crate::value::{
-    Address, AlertInfo, Codec, DigitMethod, DigitsOut, Dscp, Host, HostPort, Ice, KeepAlive, Key, Marks,
-    Privacy, ReliableProvisional, Route, Srtp, SrtpKeys, Strategy, Transport,
+    Address, AlertInfo, CallerHost, Codec, DigitMethod, DigitsOut, Dscp, Host, HostPort, Ice, KeepAlive, Key,
+    Marks, Privacy, ReliableProvisional, Route, Srtp, SrtpKeys, Strategy, Transport,
 };
 
 table! {
@@ -39,6 +39,10 @@ table! {
         /// Routes of all requests outside calls (RFC 3261 §8.1.2), in place of `proxy`: 1 to 4 SIP addresses with `lr`, such as
         /// `<sip:edge.example;lr>`. They go to the first one.
         routes: Vec<Route> = "routes", list(parsed(), 0, 4), or("[]"), Restart;
+        /// Hosts in the From of calls that are the PBX's, too, up to 8, or `*` for all. A number alone (`1000` in `callers`, or of a person)
+        /// means a caller at `domain`, at `proxy` or the first of `routes`, at an address of these, or at one of these hosts; and whoever the
+        /// PBX asserts by P-Asserted-Identity or Remote-Party-ID. `*` only where the PBX takes no calls from others' domains.
+        caller_hosts: Vec<CallerHost> = "caller-hosts", list(parsed(), 0, 8), or("[]"), Restart;
         /// Lifetime of the registration asked for, 60 to 86400 s.
         expires: Duration = "expires-s", secs(60, 86_400), or("300"), Restart;
         /// False for a trunk that is known by our address.
@@ -205,6 +209,12 @@ table! {
         /// Addresses that may call without a registered account between, at most 64. What numbers they say is believed, at their own
         /// address: where there are accounts, a number alone (`1000`) in `callers`, or of a person, is not theirs.
         direct_peers: Vec<IpAddr> = "direct-peers", list(parsed(), 0, 64), or("[]"), Live;
+        /// Encryption of speech in calls without an account: of those addresses, and to targets that are called directly.
+        direct_srtp: Srtp = "direct-srtp", word(), or("\"off\""), Live;
+        /// How its keys are agreed on, as `srtp-keys` of an account.
+        direct_srtp_keys: SrtpKeys = "direct-srtp-keys", word(), or("\"sdes\""), Live;
+        /// ICE in calls without an account, as `ice` of an account.
+        direct_ice: Ice = "direct-ice", word(), or("\"off\""), Live;
         /// Mark (DSCP) of SIP messages, by which switches and routers prefer them: a number from 0 to 63 or a name.
         /// RFC 4594 §4.2 says `cs5`; some switches come with `cs3` for it.
         dscp: Dscp = "dscp", Marks, or("\"cs5\""), Process;

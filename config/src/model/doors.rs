@@ -235,7 +235,7 @@ table! {
     /// Somebody who may open a door by calling it.
     pub struct Caller {
         /// Number or address the call has to come from. It counts only when a trusted party vouches for it: a
-        /// registered account, or a listed peer. A number alone is one of the PBX of an account: of a listed peer it needs its address, `sip:1000@192.0.2.7`. With `*` at its end,
+        /// registered account, or a listed peer. A number alone is one of the PBX of an account (`caller-hosts`): of a listed peer it needs its address, `sip:1000@192.0.2.7`. With `*` at its end,
         /// after at least three digits, it is every number that begins so: `0476*`. Whoever withholds the number
         /// (`anonymous`, `unknown`, …) cannot be named.
         number: Address = "number", parsed(), required, Live;

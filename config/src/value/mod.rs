@@ -36,7 +36,7 @@ pub use dscp::Dscp;
 pub(crate) use dscp::Marks;
 pub use facility::FacilityPair;
 pub use log::{JournalFields, LogFormat, LogTransport};
-pub use net::{BrokerUrl, Country, Host, HostLabel, HostPort, Key, TopicBase};
+pub use net::{BrokerUrl, CallerHost, Country, Host, HostLabel, HostPort, Key, TopicBase};
 pub(crate) use net::{Digits, Pin, SiteNumber};
 pub use notify::{EventClass, EventName, HttpUrl, MailAddress, MailTls, SyslogFacility, SyslogTransport};
 pub use outside::{Pointer, Topic};

@@ -47,6 +47,27 @@ impl FromText for Host {
     }
 }
 
+/// A host that callers are at, or all of them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CallerHost {
+    /// All hosts: `*`.
+    Any,
+    /// This one.
+    Host(Host),
+}
+
+impl FromText for CallerHost {
+    const WHAT: &'static str = "a host or `*`";
+    fn from_text(text: &str) -> Result<Self, String> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        Host::from_text(text)
+            .map(Self::Host)
+            .map_err(|hint| format!("{hint}, or * for all"))
+    }
+}
+
 /// One label of a host name (RFC 1123 §2.1), lower case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HostLabel(String);

@@ -23,8 +23,8 @@ fn is_withheld(user: &str, host: Option<&str>) -> bool {
 }
 
 /// A number or address of record, with wildcards in the number: `?` is one digit, a `*` at the end any further
-/// digits. Without host it is a number of whatever trusted peer calls, but for one that calls past the accounts
-/// ([`Peer::direct`]).
+/// digits. Without host it is a number of whatever trusted peer calls, but for one of another host
+/// ([`Peer::foreign`]).
 ///
 /// `sip:1000@pbx.example`, `1000`, `+3347612*`, `10??@pbx.example`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl CallerPattern {
 
     /// May it mean this peer, going by the way it calls?
     pub(crate) const fn reaches(&self, peer: &Peer) -> bool {
-        self.host.is_some() || !peer.direct
+        self.host.is_some() || !peer.foreign
     }
 
     /// Reads a pattern.
@@ -343,7 +343,7 @@ mod tests {
         let pattern = CallerPattern::parse("1000").expect("a good pattern");
         let mut peer = Peer {
             address: "sip:1000@pbx".into(),
-            direct: false,
+            foreign: false,
             display: None,
             trusted: false,
             withheld: false,
@@ -351,8 +351,8 @@ mod tests {
         assert!(!pattern.matches(&peer));
         peer.trusted = true;
         assert!(pattern.matches(&peer));
-        // past the accounts nobody is at the domain of one
-        peer.direct = true;
+        // of another host nobody is at the domain of an account
+        peer.foreign = true;
         assert!(!pattern.matches(&peer));
         let named = CallerPattern::parse("sip:1000@pbx").expect("a good pattern");
         assert!(named.matches(&peer));

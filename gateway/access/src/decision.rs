@@ -163,6 +163,7 @@ impl Denied {
             Reason::Blocked
             | Reason::ButtonNotForDoor
             | Reason::CallAlone
+            | Reason::CallerForeign
             | Reason::CallerUnlisted
             | Reason::CallerUntrusted
             | Reason::CardNotForDoor
@@ -212,6 +213,8 @@ pub enum Reason {
     ButtonNotForDoor,
     /// The caller is known, and no call alone opens this door.
     CallAlone,
+    /// The number is listed, and the caller has it at another host than the PBX's.
+    CallerForeign,
     /// The caller is not listed at this door.
     CallerUnlisted,
     /// The network does not vouch for the caller.
@@ -350,6 +353,9 @@ impl fmt::Display for Reason {
             Self::Blocked => f.write_str("the person is blocked or gone"),
             Self::ButtonNotForDoor => f.write_str("the button does not open this door"),
             Self::CallAlone => f.write_str("a call alone does not open this door"),
+            Self::CallerForeign => f.write_str(
+                "the number is listed, and the caller has it at a host that is not the PBX's: list his whole address, or the host in caller-hosts of the account",
+            ),
             Self::CallerUnlisted => f.write_str("the caller is not listed at this door"),
             Self::CallerUntrusted => f.write_str("the network does not vouch for the caller's number"),
             Self::CardNotForDoor => f.write_str("the card does not open this door"),

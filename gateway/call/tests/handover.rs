@@ -23,7 +23,7 @@ fn pbx() -> AccountId {
 fn peer(address: &str) -> Peer {
     Peer {
         address: address.into(),
-        direct: false,
+        foreign: false,
         display: None,
         trusted: true,
         withheld: false,

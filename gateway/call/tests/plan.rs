@@ -70,7 +70,7 @@ fn told_of(plan: &mut CallPlan, until: u64) -> Vec<u64> {
 fn peer(address: &str) -> Peer {
     Peer {
         address: address.into(),
-        direct: false,
+        foreign: false,
         display: None,
         trusted: true,
         withheld: false,

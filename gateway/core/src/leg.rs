@@ -86,10 +86,11 @@ pub struct Volume {
 pub struct Peer {
     /// Address of record, `sip:1000@pbx.example`.
     pub address: String,
-    /// It calls past the accounts that there are: a number alone, which means one of their PBXs, does not mean it.
-    pub direct: bool,
     /// Display name; never identity.
     pub display: Option<String>,
+    /// Its number is at a host that is none of the PBX's, or it calls past the accounts that there are: a number alone, which means one
+    /// of their PBXs, does not mean it.
+    pub foreign: bool,
     /// True if `address` comes from a party we trust for it (registered flow to our PBX, listed peer).
     pub trusted: bool,
     /// He wants `address` shown to nobody: it is for comparing only, and [`shown`](Self::shown) stands for it elsewhere.

@@ -47,6 +47,10 @@ pub(crate) fn ua_account(account: &AccountParams, trust: TrustId) -> UaAccount {
     let usual = account.transport.unwrap_or(Transport::Udp).default_port();
     UaAccount {
         auth_user: account.auth_user.clone().unwrap_or_else(|| account.user.clone()),
+        caller_hosts: account
+            .caller_hosts
+            .as_ref()
+            .map(|hosts| hosts.iter().map(|text| host(text)).collect()),
         display: account.display.clone(),
         domain,
         domain_port: account.port.filter(|port| *port != usual),

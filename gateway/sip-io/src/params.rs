@@ -133,6 +133,8 @@ pub struct AccountParams {
     pub proxy: Option<String>,
     /// Routes of all requests outside calls, in place of `proxy`: SIP URIs, each with `lr`. The first is where they go.
     pub routes: Vec<String>,
+    /// Hosts in From that are the PBX's beside `domain`, `proxy` and the addresses of both, names or IP literals; `None`: all are.
+    pub caller_hosts: Option<Vec<String>>,
     /// Lifetime asked for at the registrar, 60 s to 1 d.
     pub expires: Duration,
     /// False: no REGISTER; usable at once.
@@ -236,6 +238,10 @@ pub struct SipParams {
     pub direct_codecs: Vec<AudioCodec>,
     /// SRTP policy of calls without an account.
     pub direct_srtp: Srtp,
+    /// How its keys are agreed on.
+    pub direct_srtp_keys: SrtpKeys,
+    /// ICE in calls without an account.
+    pub direct_ice: Ice,
     /// Media of calls without an account goes where the other side's comes from.
     pub direct_symmetric: bool,
     /// Whether silence is sent in calls without an account, as [`AccountParams::silences`].
@@ -274,6 +280,8 @@ impl Default for SipParams {
             direct_callees: Callees::default(),
             direct_codecs: Capabilities::default().codecs,
             direct_srtp: Srtp::Off,
+            direct_srtp_keys: SrtpKeys::Sdes,
+            direct_ice: Ice::Off,
             direct_symmetric: true,
             direct_silences: false,
             direct_feedback: false,
@@ -399,6 +407,7 @@ mod tests {
             port: None,
             proxy: None,
             routes: Vec::new(),
+            caller_hosts: Some(Vec::new()),
             expires: Duration::from_secs(300),
             register: true,
             privacy: Privacy::Off,

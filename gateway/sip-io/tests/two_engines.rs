@@ -686,6 +686,7 @@ async fn a_reload_starts_and_stops_accounts_and_refuses_other_ports() {
         port: Some(9),
         proxy: None,
         routes: Vec::new(),
+        caller_hosts: Some(Vec::new()),
         expires: Duration::from_secs(300),
         register: false,
         privacy: gateway_sip_io::Privacy::Off,

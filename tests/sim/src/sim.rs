@@ -699,7 +699,7 @@ impl Sim {
                             } else {
                                 format!("sip:{target}@pbx.example")
                             },
-                            direct: false,
+                            foreign: false,
                             display: None,
                             trusted: true,
                             withheld: false,

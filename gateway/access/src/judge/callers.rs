@@ -76,10 +76,12 @@ impl Access {
         }
         let mut found = Reason::CallerUnlisted;
         let spellings = self.spellings(&peer.address);
-        let meant = |caller: &&Caller| {
-            caller.pattern.reaches(peer) && self.means(&caller.pattern, &spellings, Asked::Right)
-        };
+        let meant = |caller: &&Caller| self.means(&caller.pattern, &spellings, Asked::Right);
         for caller in door.callers.iter().filter(meant) {
+            if !caller.pattern.reaches(peer) {
+                found = Reason::CallerForeign;
+                continue;
+            }
             match self.in_time(moment, &caller.when) {
                 Ok(()) => return Ok(Known::Listed(&caller.name)),
                 Err(reason) => found = reason,
@@ -92,6 +94,13 @@ impl Access {
                 Err(Reason::CredentialNotForDoor) => {}
                 Err(reason) => found = reason,
             }
+        }
+        let at_home = Peer {
+            foreign: false,
+            ..peer.clone()
+        };
+        if peer.foreign && !self.directory.phones(&at_home, &spellings).is_empty() {
+            found = Reason::CallerForeign;
         }
         Err(found)
     }

@@ -31,7 +31,7 @@ pub(crate) fn reader(name: &str) -> ReaderId {
 pub(crate) fn peer(address: &str, trusted: bool) -> Peer {
     Peer {
         address: address.into(),
-        direct: false,
+        foreign: false,
         display: Some("sip:1000@pbx.example".into()),
         trusted,
         withheld: false,

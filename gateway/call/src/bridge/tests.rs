@@ -18,7 +18,7 @@ fn secs(s: u64) -> Duration {
 fn peer(address: &str) -> Peer {
     Peer {
         address: address.into(),
-        direct: false,
+        foreign: false,
         display: None,
         trusted: true,
         withheld: false,

@@ -19,7 +19,7 @@ fn secs(s: u64) -> Duration {
 fn peer(address: &str, trusted: bool) -> Peer {
     Peer {
         address: address.into(),
-        direct: false,
+        foreign: false,
         display: None,
         trusted,
         withheld: false,

@@ -9,15 +9,14 @@ use gateway_media::dtls::Identity;
 
 use super::Driver;
 use crate::session::{MediaFault, MediaPolicy, Place, Session};
-use crate::{Ice, QualityReport, SipEvent, Srtp, SrtpKeys, convert};
+use crate::{Ice, QualityReport, SipEvent, Srtp, convert};
 
 impl Driver {
     pub(super) fn policy_of(&mut self, account: Option<&AccountId>) -> MediaPolicy {
         let account = account.and_then(|id| self.params.accounts.iter().find(|a| a.id == *id));
         let direct = &self.params;
-        let (srtp, keys, ice) = account.map_or((direct.direct_srtp, SrtpKeys::Sdes, Ice::Off), |a| {
-            (a.srtp, a.srtp_keys, a.ice)
-        });
+        let unnamed = (direct.direct_srtp, direct.direct_srtp_keys, direct.direct_ice);
+        let (srtp, keys, ice) = account.map_or(unnamed, |a| (a.srtp, a.srtp_keys, a.ice));
         let codecs = account.map_or(&direct.direct_codecs, |a| &a.codecs).clone();
         let symmetric = account.map_or(direct.direct_symmetric, |a| a.symmetric);
         let silences = account.map_or(direct.direct_silences, |a| a.silences);

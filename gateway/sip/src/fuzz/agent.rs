@@ -87,6 +87,7 @@ impl Peer {
         let transport = if stream { Transport::Tcp } else { Transport::Udp };
         let account = UaAccount {
             auth_user: "503".into(),
+            caller_hosts: Some(Vec::new()),
             display: "Door".into(),
             domain: Host::parse("pbx.example").expect("a constant host"),
             domain_port: None,

@@ -15,7 +15,7 @@ use super::seen::Seen;
 use super::tries::Tries;
 use super::types::UaAccount;
 use crate::transaction::TransactionId;
-use crate::{Flow, NameAddr, Response, Transport, Uri};
+use crate::{Flow, Host, NameAddr, Response, Transport, Uri};
 
 /// What the registration does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -227,6 +227,21 @@ impl Account {
     /// in this moment waits for its answer.
     pub(crate) const fn expected(&self) -> bool {
         matches!(self.reg.state, AccountState::Registering) && !self.reg.backoff.has_failed()
+    }
+
+    /// True if a number at this host is one of its PBX: of its domain, its proxy, an address of these, or of what else it is called.
+    pub(crate) fn is_home(&self, host: &Host, flow: &Flow) -> bool {
+        let Some(others) = &self.params.caller_hosts else {
+            return true;
+        };
+        let reached = host.ip().is_some_and(|ip| {
+            let ip = ip.to_canonical();
+            self.peers.contains(&ip) || flow.remote.ip().to_canonical() == ip
+        });
+        reached
+            || self.params.domain.same_as(host)
+            || self.params.hop.host.eq_ignore_ascii_case(&host.to_string())
+            || others.iter().any(|other| other.same_as(host))
     }
 
     /// True if `flow` is, or comes from, this account's PBX.

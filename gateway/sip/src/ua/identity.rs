@@ -16,7 +16,7 @@ pub(crate) fn asserted(headers: &Headers) -> Option<NameAddr> {
 pub(crate) fn peer(addr: &NameAddr, trusted: bool, withheld: bool) -> Peer {
     Peer {
         address: Aor::canonical(&addr.uri),
-        direct: false,
+        foreign: false,
         display: addr.display.clone().filter(|d| !d.is_empty() && !withheld),
         trusted,
         withheld,

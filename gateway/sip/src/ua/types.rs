@@ -41,6 +41,8 @@ pub struct UaParams {
 pub struct UaAccount {
     /// User name for digest.
     pub auth_user: String,
+    /// Hosts in From that are the PBX's beside its domain, its proxy and the addresses of both; `None`: all are.
+    pub caller_hosts: Option<Vec<Host>>,
     /// Shown to those we call unless the call says otherwise.
     pub display: String,
     /// Host of the address of record.

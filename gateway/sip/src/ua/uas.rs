@@ -16,7 +16,7 @@ use super::seen::contact_uri;
 use super::timer::TooSmall;
 use super::types::CallOutput;
 use crate::transaction::TransactionId;
-use crate::{Flow, HeaderName, Host, NameAddr, Request, Response, Uri};
+use crate::{Flow, HeaderName, Headers, Host, NameAddr, Request, Response, Uri};
 
 /// Whether a provisional response must be made reliable.
 enum Reliability {
@@ -127,7 +127,7 @@ impl UserAgent {
         let other = |told: NameAddr| identity::differs(&who.uri, &told.uri);
         let contradicted = account.is_none() && identity::asserted(&request.headers).is_some_and(other);
         let peer = Peer {
-            direct: account.is_none() && !self.accounts.is_empty(),
+            foreign: self.is_foreign(&request.headers, &who, account.as_ref(), &flow),
             trusted: !contradicted,
             ..identity::peer(&who, true, withheld)
         };
@@ -197,6 +197,22 @@ impl UserAgent {
             who = who.with_display(display);
         }
         who
+    }
+
+    /// Is a number alone not this caller's? What a PBX asserts is its own word, whatever the host.
+    fn is_foreign(
+        &self,
+        headers: &Headers,
+        who: &NameAddr,
+        account: Option<&AccountId>,
+        flow: &Flow,
+    ) -> bool {
+        let Some(account) = account else {
+            return !self.accounts.is_empty();
+        };
+        let account = self.accounts.get(account);
+        let away = |host: &Host| account.is_some_and(|account| !account.is_home(host, flow));
+        identity::asserted(headers).is_none() && who.uri.as_sip().is_some_and(|uri| away(&uri.host))
     }
 
     fn new_session(&mut self) -> String {
@@ -337,7 +353,7 @@ impl UserAgent {
         &mut self,
         now: Instant,
         leg: LegId,
-        asked: &crate::Headers,
+        asked: &Headers,
         mut response: Response,
     ) -> Response {
         let Some(account) = self.calls.get(&leg).map(|call| call.account.clone()) else {

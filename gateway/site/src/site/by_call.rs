@@ -116,6 +116,7 @@ impl Site {
                 // those who are not meant, and those of another time
                 Err(
                     Reason::CallAlone
+                    | Reason::CallerForeign
                     | Reason::CallerUnlisted
                     | Reason::CallerUntrusted
                     | Reason::CredentialNotForDoor

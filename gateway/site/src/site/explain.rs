@@ -60,7 +60,7 @@ impl Site {
             (Means::Caller { address, digits }, _) => {
                 let peer = Peer {
                     address: address.clone(),
-                    direct: false,
+                    foreign: false,
                     display: None,
                     trusted: true,
                     withheld: false,

@@ -29,6 +29,7 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
         },
         provisional: provisional(account.reliable_provisional),
         publish: account.publish_presence,
+        caller_hosts: caller_hosts(&account.caller_hosts),
         routes: account.routes.iter().map(ToString::to_string).collect(),
         keep_alive: sip::KeepAlive {
             interval: account.keep_alive_time,
@@ -45,15 +46,8 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
         },
         codecs: codecs(account.codecs.as_ref().unwrap_or(&config.sip.codecs)),
         srtp: srtp(account.srtp),
-        srtp_keys: match account.srtp_keys {
-            config::SrtpKeys::Dtls => sip::SrtpKeys::Dtls,
-            config::SrtpKeys::Sdes => sip::SrtpKeys::Sdes,
-        },
-        ice: match account.ice {
-            config::Ice::Full => sip::Ice::Full,
-            config::Ice::Lite => sip::Ice::Lite,
-            config::Ice::Off => sip::Ice::Off,
-        },
+        srtp_keys: srtp_keys(account.srtp_keys),
+        ice: ice(account.ice),
         symmetric: account.symmetric_rtp.unwrap_or(config.sip.symmetric_rtp),
         silences: account
             .silence_suppression
@@ -90,6 +84,9 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
         rtp_ports: config.sip.rtp_ports.clone(),
         direct_peers: config.sip.direct_peers.iter().copied().collect(),
         direct_callees: callees(config, None),
+        direct_srtp: srtp(config.sip.direct_srtp),
+        direct_srtp_keys: srtp_keys(config.sip.direct_srtp_keys),
+        direct_ice: ice(config.sip.direct_ice),
         direct_symmetric: config.sip.symmetric_rtp,
         direct_silences: config.sip.silence_suppression,
         direct_feedback: config.sip.rtcp_feedback,
@@ -104,6 +101,15 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
         instance,
         ..sip::SipParams::default()
     }
+}
+
+/// `None` if all hosts count.
+fn caller_hosts(of: &[config::CallerHost]) -> Option<Vec<String>> {
+    let host = |one: &config::CallerHost| match one {
+        config::CallerHost::Any => None,
+        config::CallerHost::Host(host) => Some(host.to_string()),
+    };
+    of.iter().map(host).collect()
 }
 
 fn identity(cert: Option<&PathBuf>, key: Option<&PathBuf>) -> Option<sip::TlsIdentity> {
@@ -175,6 +181,21 @@ const fn provisional(reliable: config::ReliableProvisional) -> sip::Provisional 
         config::ReliableProvisional::Off => sip::Provisional::Off,
         config::ReliableProvisional::Required => sip::Provisional::Required,
         config::ReliableProvisional::Supported => sip::Provisional::Supported,
+    }
+}
+
+const fn ice(ice: config::Ice) -> sip::Ice {
+    match ice {
+        config::Ice::Full => sip::Ice::Full,
+        config::Ice::Lite => sip::Ice::Lite,
+        config::Ice::Off => sip::Ice::Off,
+    }
+}
+
+const fn srtp_keys(keys: config::SrtpKeys) -> sip::SrtpKeys {
+    match keys {
+        config::SrtpKeys::Dtls => sip::SrtpKeys::Dtls,
+        config::SrtpKeys::Sdes => sip::SrtpKeys::Sdes,
     }
 }
 

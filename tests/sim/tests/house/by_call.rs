@@ -63,7 +63,7 @@ fn call(sim: &mut Sim, leg: u64, address: &str, trusted: bool) -> Option<Cause> 
         panel: id("main"),
         peer: Peer {
             address: address.into(),
-            direct: false,
+            foreign: false,
             display: None,
             trusted,
             withheld: false,

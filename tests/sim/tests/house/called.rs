@@ -42,7 +42,7 @@ fn call_as(sim: &mut Sim, leg: LegId, panel: &str, at_once: bool) {
         panel: id(panel),
         peer: Peer {
             address: RECEPTION.into(),
-            direct: false,
+            foreign: false,
             display: None,
             trusted: true,
             withheld: false,

@@ -36,7 +36,7 @@ fn call_by(sim: &mut Sim, leg: LegId, address: &str, trusted: bool) {
         leg,
         Peer {
             address: address.into(),
-            direct: false,
+            foreign: false,
             display: None,
             trusted,
             withheld: false,
@@ -358,7 +358,7 @@ fn who_withholds_his_number_is_put_through_and_nobody_is_told_it() {
     let mut sim = guarded(Some(4));
     let peer = Peer {
         address: RECEPTION.into(),
-        direct: false,
+        foreign: false,
         display: None,
         trusted: true,
         withheld: true,

@@ -587,7 +587,7 @@ fn a_listed_caller_opens_after_the_answer_and_a_stranger_does_not() {
             panel: id("main"),
             peer: Peer {
                 address: address.into(),
-                direct: false,
+                foreign: false,
                 display: None,
                 trusted,
                 withheld: false,
@@ -850,7 +850,7 @@ fn a_leg_that_comes_in_under_a_number_of_ours_shares_no_digits() {
     let incoming = |leg| {
         let peer = Peer {
             address: "sip:666@pbx.example".into(),
-            direct: false,
+            foreign: false,
             display: None,
             trusted: true,
             withheld: false,

@@ -18,7 +18,7 @@ fn calls(sim: &mut Sim, leg: LegId, address: &str) {
         panel: id("main"),
         peer: Peer {
             address: address.into(),
-            direct: false,
+            foreign: false,
             display: None,
             trusted: true,
             withheld: false,
@@ -119,7 +119,7 @@ fn a_text_is_on_record_and_opens_nothing() {
             panel: id(panel),
             peer: Peer {
                 address: "sip:1000@pbx.example".into(),
-                direct: false,
+                foreign: false,
                 display: None,
                 trusted,
                 withheld: false,
@@ -240,7 +240,7 @@ fn whoever_answers_is_known_however_the_network_writes_his_number() {
             leg,
             peer: Peer {
                 address: "sip:+33612345678@pbx.example".into(),
-                direct: false,
+                foreign: false,
                 display: None,
                 trusted: true,
                 withheld: false,

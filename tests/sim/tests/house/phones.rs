@@ -66,7 +66,7 @@ fn dials(sim: &mut Sim, digits: &str) {
         panel: id("main"),
         peer: Peer {
             address: "sip:1007@pbx.example".into(),
-            direct: false,
+            foreign: false,
             display: None,
             trusted: true,
             withheld: false,
@@ -117,7 +117,7 @@ fn calls_in_confidence(sim: &mut Sim, address: &str) -> LegId {
         panel: id("main"),
         peer: Peer {
             address: address.into(),
-            direct: false,
+            foreign: false,
             display: None,
             trusted: true,
             withheld: true,
@@ -207,7 +207,7 @@ fn one_phone_of_the_house_that_withholds_its_number_and_guesses_does_not_lock_ou
             leg,
             peer: Peer {
                 address: format!("sip:{target}@pbx.example"),
-                direct: false,
+                foreign: false,
                 display: None,
                 trusted: true,
                 withheld: true,

@@ -136,7 +136,7 @@ fn a_call_to_the_door_takes_the_line_from_it() {
         panel: id("main"),
         peer: Peer {
             address: "sip:1000@pbx.example".into(),
-            direct: false,
+            foreign: false,
             display: None,
             trusted: true,
             withheld: false,

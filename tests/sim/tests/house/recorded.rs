@@ -62,7 +62,7 @@ fn whoever_calls_the_door_is_recorded_and_where_the_panel_does_not_say_so_nobody
             panel: id("main"),
             peer: Peer {
                 address: "sip:1000@pbx.example".into(),
-                direct: false,
+                foreign: false,
                 display: None,
                 trusted: true,
                 withheld: false,

@@ -77,7 +77,7 @@ fn calls(sim: &mut Sim, number: u64) -> LegId {
         panel: id("main"),
         peer: Peer {
             address: "sip:1000@pbx.example".into(),
-            direct: false,
+            foreign: false,
             display: None,
             trusted: true,
             withheld: false,

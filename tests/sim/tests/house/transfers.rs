@@ -143,7 +143,7 @@ fn somebody_who_takes_over_a_call_that_is_over_is_declined() {
         leg: new,
         peer: Peer {
             address: "sip:1001@pbx.example".into(),
-            direct: false,
+            foreign: false,
             display: None,
             trusted: true,
             withheld: false,
@@ -166,7 +166,7 @@ fn called(mut site: SiteParams, address: &str, transfers: Transfers) -> (Sim, Le
         panel: id("main"),
         peer: Peer {
             address: address.into(),
-            direct: false,
+            foreign: false,
             display: None,
             trusted: true,
             withheld: false,

@@ -269,7 +269,7 @@ fn start(params: &SiteParams, generation: u64, now: Instant) -> Site {
 fn peer(address: &str, trusted: bool) -> Peer {
     Peer {
         address: address.into(),
-        direct: false,
+        foreign: false,
         display: None,
         trusted,
         withheld: false,

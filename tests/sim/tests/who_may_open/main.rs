@@ -386,7 +386,7 @@ impl World {
         let leg = LegId((1 << 40) + self.incoming);
         let peer = Peer {
             address: format!("sip:{number}@pbx.example"),
-            direct: false,
+            foreign: false,
             display: None,
             trusted: vouched,
             withheld: false,

@@ -49,6 +49,7 @@ pub(super) fn account(transport: Transport, register: bool) -> UaAccount {
     let domain = Host::parse("pbx.example").expect("a host");
     UaAccount {
         auth_user: "503".into(),
+        caller_hosts: Some(Vec::new()),
         display: "Door".into(),
         domain,
         domain_port: None,

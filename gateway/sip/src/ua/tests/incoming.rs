@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use gateway_core::{Cause, LegId};
 
 use super::bench::{Bench, SDP, account, addr, params, secs};
-use crate::ua::CallOutput;
-use crate::{Flow, HeaderName, Method, Transport};
+use crate::ua::{CallOutput, UaAccount};
+use crate::{Flow, HeaderName, Host, Method, Transport};
 
 pub(super) const LEG: LegId = LegId(1000);
 
@@ -211,8 +211,45 @@ fn a_listed_peer_is_known_by_its_address_whatever_its_from_claims() {
                 assert_eq!(account, None);
                 assert_eq!(peer.address, "sip:1000@192.0.2.7");
                 assert!(peer.trusted);
-                assert_eq!(peer.direct, there_are, "past the accounts, if there are any");
+                assert_eq!(peer.foreign, there_are, "past the accounts, if there are any");
             }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_number_of_another_host_is_not_the_pbxs_unless_it_says_so() {
+    let asserted = "\nP-Asserted-Identity: <sip:1000@evil.example>";
+    let lists = || Some(vec![Host::parse("Box.example").expect("a host")]);
+    for (from, extra, hosts, foreign) in [
+        ("sip:1000@pbx.example", "", Some(Vec::new()), false),
+        ("sip:1000@PBX.example:5070", "", Some(Vec::new()), false),
+        // the addresses of the PBX, and of where the call comes from
+        ("sip:1000@10.0.0.2", "", Some(Vec::new()), false),
+        ("tel:+33612345678", "", Some(Vec::new()), false),
+        ("sip:1000@evil.example", "", Some(Vec::new()), true),
+        ("sip:1000@pbx.example.evil.example", "", Some(Vec::new()), true),
+        ("sip:1000@203.0.113.9:5060", "", Some(Vec::new()), true),
+        (
+            "sip:+33612345678@evil.example;user=phone",
+            "",
+            Some(Vec::new()),
+            true,
+        ),
+        ("sip:1000@evil.example", asserted, Some(Vec::new()), false),
+        ("sip:1000@box.example", "", lists(), false),
+        ("sip:1000@evil.example", "", lists(), true),
+        ("sip:1000@evil.example", "", None, false),
+    ] {
+        let account = UaAccount {
+            caller_hosts: hosts,
+            ..account(Transport::Udp, false)
+        };
+        let mut bench = Bench::new(vec![account]);
+        bench.ask(&invite(extra, SDP).replace("sip:1000@pbx.example", from));
+        match bench.call_event() {
+            CallOutput::Incoming { peer, .. } => assert_eq!(peer.foreign, foreign, "{from}{extra}"),
             other => panic!("{other:?}"),
         }
     }

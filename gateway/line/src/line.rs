@@ -30,6 +30,8 @@ pub struct Line {
     /// The talk began with a ring of the panel.
     rung: bool,
     state: LineState,
+    /// Nobody rings for the visitor any more, and the panel still does for him, until this time at the longest.
+    still_rung_until: Option<Instant>,
     /// End of the ring window or the talk window.
     until: Option<Instant>,
     /// The handset talks with a visitor, until this time at the longest.
@@ -49,6 +51,7 @@ impl Line {
             params,
             rung: false,
             state: LineState::Idle,
+            still_rung_until: None,
             until: None,
             visited_until: None,
         }
@@ -77,6 +80,7 @@ impl Line {
         match signal {
             LineSignal::BusyOther => {
                 self.busy = true;
+                self.still_rung_until = None;
                 self.lose(LineState::BusyOther);
             }
             LineSignal::Fault => self.lose(LineState::Fault),
@@ -85,6 +89,7 @@ impl Line {
             LineSignal::HandsetLifted | LineSignal::HandsetReplaced => {}
             LineSignal::Idle => {
                 self.busy = false;
+                self.still_rung_until = None;
                 self.unhook();
                 self.lose(LineState::Idle);
             }
@@ -93,6 +98,7 @@ impl Line {
             LineSignal::RingFor(bell @ Bell::Apartment(_)) => self.rings(now, Some(bell)),
             LineSignal::RingFor(Bell::Floor) => self.outputs.push_back(Output::FloorRang),
             LineSignal::RingStopped => {
+                self.still_rung_until = None;
                 // While we talk the panel is expected to be quiet.
                 if self.state == LineState::Ringing {
                     self.rest(Some(EndedWhy::Stopped));
@@ -143,11 +149,14 @@ impl Line {
         Ok(())
     }
 
-    /// The call that had the line, or that rang for the visitor, is over.
+    /// The call that had the line, or that rang for the visitor, is over. Of a ring that no telephone answers the panel knows
+    /// nothing: it goes on for the ring window, and can open as long.
     pub fn release(&mut self, now: Instant) {
         self.handle_timeout(now);
         if matches!(self.state, LineState::Ours | LineState::Ringing) {
+            let unanswered = self.until.filter(|_| self.state == LineState::Ringing);
             self.rest(None);
+            self.still_rung_until = unanswered.filter(|_| self.state == LineState::Idle);
         }
     }
 
@@ -155,7 +164,7 @@ impl Line {
     /// answered for as long, as whoever opens by the handset answers it, and is over then.
     pub fn opens(&mut self, now: Instant, pulse: Duration) {
         self.handle_timeout(now);
-        if self.params.hook_to_open && self.state == LineState::Ringing {
+        if self.params.hook_to_open && (self.state == LineState::Ringing || self.still_rung_until.is_some()) {
             let until = now + pulse.min(LONGEST_PRESS);
             if self.hooked_until.is_none() {
                 self.outputs.push_back(Output::Command(LineCommand::Seize));
@@ -168,9 +177,13 @@ impl Line {
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.hooked_until.is_some_and(|until| now >= until) {
             self.unhook();
+            self.still_rung_until = None;
             if self.state == LineState::Ringing {
                 self.rest(Some(EndedWhy::Stopped));
             }
+        }
+        if self.still_rung_until.is_some_and(|until| now >= until) {
+            self.still_rung_until = None;
         }
         if self.until.is_some_and(|until| now >= until) {
             self.rest(Some(EndedWhy::Window));
@@ -185,7 +198,10 @@ impl Line {
     /// When [`handle_timeout`](Self::handle_timeout) must be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.until.into_iter().chain(self.hooked_until).min()
+        [self.until, self.hooked_until, self.still_rung_until]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whose the line is.
@@ -216,8 +232,9 @@ impl Line {
             | (OpenWhen::OffHook, LineState::Ours)
             | (OpenWhen::Ringing, LineState::Ringing) => true,
             (OpenWhen::Ringing, LineState::Ours) => self.rung,
+            (OpenWhen::Ringing, LineState::Idle) => self.still_rung_until.is_some(),
             (OpenWhen::OffHook, LineState::BusyOther | LineState::Idle | LineState::Ringing)
-            | (OpenWhen::Ringing, LineState::BusyOther | LineState::Handset | LineState::Idle) => false,
+            | (OpenWhen::Ringing, LineState::BusyOther | LineState::Handset) => false,
         }
     }
 
@@ -343,6 +360,7 @@ impl Line {
 
     fn change(&mut self, state: LineState) {
         if self.state != state {
+            self.still_rung_until = None;
             self.state = state;
             self.outputs.push_back(Output::Event(LineEvent::State { state }));
         }
@@ -781,6 +799,43 @@ mod tests {
         );
         // where the panel opens for whoever presses, nobody lifts
         check(LineParams::default(), &[begins(), (Opens(3), "")]);
+    }
+
+    #[test]
+    fn a_ring_that_no_telephone_answers_can_be_opened_for_as_long_as_the_panel_rings() {
+        let params = || LineParams {
+            handset_sense: true,
+            hook_to_open: true,
+            open_when: OpenWhen::Ringing,
+            ..LineParams::default()
+        };
+        let unanswered = || vec![(Signal(S::Ring), "ringing ring"), (Wait(5), ""), (Release, "idle")];
+        let with = |more: Vec<(Do, &'static str)>| {
+            let mut story = unanswered();
+            story.extend(more);
+            check(params(), &story)
+        };
+        assert!(with(vec![(Wait(114), "")]).may_open_now());
+        assert!(!with(vec![(Wait(115), "")]).may_open_now());
+        assert!(!with(vec![(Signal(S::RingStopped), "")]).may_open_now());
+        assert!(!with(vec![(Signal(S::BusyOther), "busy-other")]).may_open_now());
+        assert!(
+            !with(vec![
+                (Signal(S::HandsetLifted), "handset took"),
+                (Signal(S::HandsetReplaced), "idle")
+            ])
+            .may_open_now()
+        );
+        // answered for the press, and over then
+        let line = with(vec![(Opens(3), "SEIZE"), (Wait(2), ""), (Wait(1), "RELEASE")]);
+        assert!(!line.may_open_now());
+        // the next ring is one of its own
+        let line = with(vec![
+            (Signal(S::Ring), "ringing ring"),
+            (Seize(OutgoingAnswered, Ok(())), "SEIZE ours"),
+            (Release, "RELEASE idle"),
+        ]);
+        assert!(!line.may_open_now(), "a talk is over for the panel, too");
     }
 
     #[test]

@@ -31,29 +31,22 @@ pub(crate) fn offset_in(whole: &str, part: &str) -> usize {
         .min(whole.len())
 }
 
-/// Pieces of `s` between `separator`, where the separator does not count inside a quoted string or `<…>`.
-/// Pieces are trimmed; empty ones are left out, because peers write `a,,b`.
+/// Pieces of `s` between `separator`, as [`pieces_outside`], without the empty ones, because peers write `a,,b`.
 pub(crate) fn split_outside(s: &str, separator: u8) -> impl Iterator<Item = &str> {
+    pieces_outside(s, separator).filter(|piece| !piece.is_empty())
+}
+
+/// Pieces of `s` between `separator`, where the separator does not count inside a quoted string or `<…>`. They are trimmed.
+pub(crate) fn pieces_outside(s: &str, separator: u8) -> impl Iterator<Item = &str> {
     let mut rest = Some(s);
     std::iter::from_fn(move || {
-        loop {
-            let text = rest?;
-            let end = find_outside(text, |b| b == separator);
-            let piece = match end {
-                Some(i) => {
-                    rest = Some(&text[i + 1..]);
-                    &text[..i]
-                }
-                None => {
-                    rest = None;
-                    text
-                }
-            };
-            let piece = trim(piece);
-            if !piece.is_empty() {
-                return Some(piece);
-            }
-        }
+        let text = rest?;
+        let (piece, after) = match find_outside(text, |b| b == separator) {
+            Some(at) => (&text[..at], Some(&text[at + 1..])),
+            None => (text, None),
+        };
+        rest = after;
+        Some(trim(piece))
     })
 }
 

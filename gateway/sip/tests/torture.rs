@@ -201,6 +201,12 @@ fn a_reason_phrase_may_be_anything_or_nothing() {
 #[test]
 fn empty_parameters_are_skipped_and_unclosed_quotes_refused() {
     // badinv01, quotbal
+    let vias = String::from_utf8(request("OPTIONS", "")).expect("text");
+    for more in [";;,;,,", ",", ", ,SIP/2.0/UDP h"] {
+        let bad = vias.replacen("\r\nFrom", &format!("{more}\r\nFrom"), 1);
+        assert_ne!(bad, vias);
+        refuse(bad.as_bytes(), "Via", Some(400));
+    }
     let r = accept(&request("OPTIONS", "Contact: <sip:a@h>;;;\n"));
     assert_eq!(r.headers.contact().expect("contact").params.to_string(), "");
     let bad = String::from_utf8(request("OPTIONS", ""))
@@ -416,7 +422,8 @@ fn lines_may_end_in_lf_alone_and_the_message_may_follow_empty_lines() {
 /// RFC calls a message invalid and we read it, the fault is in a field that its user reads (Contact, Date), or it is
 /// of a kind that RFC 4475 itself lets a liberal reader repair. `badvers` has a Via of another version, so nobody knows
 /// where its 505 would go; the file `baddn` ends without its empty line.
-const REFUSED: [(&str, u16); 16] = [
+const REFUSED: [(&str, u16); 17] = [
+    ("badinv01", 400),
     ("badvers", 0),
     ("bigcode", 0),
     ("clerr", 400),

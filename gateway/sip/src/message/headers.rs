@@ -127,6 +127,14 @@ impl Headers {
             .any(|v| scan::split_outside(&v.text(), b',').any(|t| !t.eq_ignore_ascii_case("identity")))
     }
 
+    /// True if nothing stands before, between or behind commas in a Via: nobody knows who is left out of the way back (RFC 4475 §3.1.2.1).
+    pub(crate) fn has_empty_via(&self) -> bool {
+        self.all(&HeaderName::Via).any(|value| {
+            let text = value.text();
+            scan::pieces_outside(&text, b',').any(str::is_empty)
+        })
+    }
+
     /// The topmost Via.
     ///
     /// # Errors

@@ -402,6 +402,11 @@ fn check_fields(headers: &Headers, start: &Option<Start>, fault: &mut Option<Fau
             }
         }
     }
+    if headers.has_empty_via() {
+        let mut f = Fault::at(&[], 0, "Via", "a value between commas");
+        f.found = headers.text(&HeaderName::Via).unwrap_or_default().into_owned();
+        return set(fault, f);
+    }
     let cseq = headers.cseq();
     let checks = [
         headers.via().err(),

@@ -56,7 +56,7 @@ impl Dialog {
             local_seq: 0,
             remote: request.headers.from_addr().ok()?,
             remote_seq: Some(request.headers.cseq().ok()?.number),
-            target: contact(&request.headers)?,
+            target: contact(&request.headers).or_else(|| from_of_old(&request.headers))?,
             routes: routes(&request.headers),
             // without a proxy between, whoever sent it is the other side itself
             follows: request.headers.list(&HeaderName::Via).len() > 1,
@@ -166,6 +166,13 @@ pub(crate) fn contact(headers: &Headers) -> Option<Uri> {
         .into_iter()
         .map(|contact| contact.uri)
         .find(|uri| uri.as_sip().is_some())
+}
+
+/// Where a caller of RFC 2543 is who says it by From alone (RFC 4475 §3.4.1). Such callers have no tag.
+fn from_of_old(headers: &Headers) -> Option<Uri> {
+    let from = headers.from_addr().ok()?;
+    let old = headers.all(&HeaderName::Contact).next().is_none() && from.tag().is_none();
+    old.then_some(from.uri).filter(|uri| uri.as_sip().is_some())
 }
 
 fn routes(headers: &Headers) -> Vec<NameAddr> {

@@ -63,6 +63,9 @@ impl UserAgent {
         {
             return Err(Refused(422, Some((HeaderName::MinSe, min.to_string()))));
         }
+        if !accepts_sdp(&request.headers) {
+            return Err(Refused(406, Some((HeaderName::Accept, SDP.into()))));
+        }
         let replaced = self.replaced_by(request).map_err(refuse)?;
         let sdp = if request.body.is_empty() {
             None
@@ -532,4 +535,16 @@ impl UserAgent {
         let _ = self.layer.respond(now, tx, &response.with_to_tag(&tag));
         self.pump(now);
     }
+}
+
+/// May the answer have a session description (RFC 3261 §20.1)? Without Accept it may.
+fn accepts_sdp(headers: &Headers) -> bool {
+    let mut ranges = headers.list(&HeaderName::Accept).into_iter().peekable();
+    ranges.peek().is_none()
+        || ranges.any(|range| {
+            let range = range.split(';').next().unwrap_or_default().trim();
+            [SDP, "application/*", "*/*"]
+                .iter()
+                .any(|ours| range.eq_ignore_ascii_case(ours))
+        })
 }

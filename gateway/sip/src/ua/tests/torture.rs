@@ -148,7 +148,7 @@ fn a_caller_of_rfc_2543_without_tag_and_branch_talks_and_hangs_up() {
     let old = |method: &str, seq: u32, to: &str, rest: &str| {
         format!(
             "{method} sip:503@10.0.0.1 SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.2\nFrom: <sip:1000@pbx.example>\n\
-             To: <sip:503@pbx.example>{to}\nCall-ID: old@10.0.0.2\nCSeq: {seq} {method}\nContact: <sip:1000@10.0.0.2>{rest}"
+             To: <sip:503@pbx.example>{to}\nCall-ID: old@10.0.0.2\nCSeq: {seq} {method}{rest}"
         )
     };
     bench.ask(&old(
@@ -171,15 +171,33 @@ fn a_caller_of_rfc_2543_without_tag_and_branch_talks_and_hangs_up() {
 }
 
 #[test]
-fn an_offer_is_taken_whatever_the_caller_would_accept_in_return() {
-    // sdp01: Accept without application/sdp does not keep the offer itself from being one.
-    let mut bench = Bench::trunk();
-    let more = format!("\nAccept: text/nothing\nContent-Type: application/sdp\n\n{SDP}");
-    ask(&mut bench, "INVITE sip:503@10.0.0.1 SIP/2.0", VIA, &more);
-    assert!(matches!(
-        bench.call_event(),
-        CallOutput::Incoming { sdp: Some(_), .. }
-    ));
+fn a_caller_who_accepts_no_description_gets_none() {
+    // sdp01
+    for (accept, taken) in [
+        ("Accept: text/nothing", false),
+        ("Accept: text/nothing, application/SDP;level=1", true),
+        ("Accept: application/*", true),
+        ("Accept: text/plain\nAccept: */*", true),
+        ("Accept:", true),
+    ] {
+        let mut bench = Bench::trunk();
+        let more = format!("\n{accept}\nContent-Type: application/sdp\n\n{SDP}");
+        ask(&mut bench, "INVITE sip:503@10.0.0.1 SIP/2.0", VIA, &more);
+        if taken {
+            let what = bench.call_event();
+            assert!(
+                matches!(what, CallOutput::Incoming { sdp: Some(_), .. }),
+                "{accept}"
+            );
+        } else {
+            let response = bench.response();
+            assert_eq!(response.code(), 406);
+            assert_eq!(
+                response.headers.text(&HeaderName::Accept).as_deref(),
+                Some("application/sdp")
+            );
+        }
+    }
 }
 
 /// The IPv6 PBX that the cases of RFC 5118 come from.

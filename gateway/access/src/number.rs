@@ -213,7 +213,7 @@ impl NumberPlan {
                 .strip_prefix(prefix)
                 .and_then(|rest| rest.get(self.0.carrier..))
                 && !rest.starts_with('0')
-                && (LEAST_ABROAD..=MOST_WHOLE).contains(&rest.len())
+                && self.is_whole(rest)
             {
                 return self.whole(rest);
             }
@@ -591,6 +591,8 @@ mod tests {
         check("jp", &["09012345678", "819012345678"], "+819012345678");
         check("kr", &["0212345678", "00182212345678"], "+82212345678");
         check("il", &["0501234567", "972501234567"], "+972501234567");
+        // too short to be one of the country, whatever leads to it
+        check("ru", &["007000000"], "007000000");
         check("th", &["0812345678", "00166812345678"], "+66812345678");
         check("sg", &["61234567", "6561234567"], "+6561234567");
     }

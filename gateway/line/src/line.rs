@@ -809,7 +809,13 @@ mod tests {
             open_when: OpenWhen::Ringing,
             ..LineParams::default()
         };
-        let unanswered = || vec![(Signal(S::Ring), "ringing ring"), (Wait(5), ""), (Release, "idle")];
+        let unanswered = || {
+            vec![
+                (Signal(S::Ring), "ringing ring"),
+                (Wait(5), ""),
+                (Release, "idle"),
+            ]
+        };
         let with = |more: Vec<(Do, &'static str)>| {
             let mut story = unanswered();
             story.extend(more);
@@ -939,7 +945,9 @@ mod tests {
                 prop_assert_eq!(told, line.state());
                 let opens = line.hooked_until.is_some();
                 prop_assert_eq!(seized, line.state() == LineState::Ours || opens);
-                let bounded = opens || matches!(line.state(), LineState::Ours | LineState::Ringing);
+                let still_rung = line.still_rung_until.is_some();
+                prop_assert!(!still_rung || line.state() == LineState::Idle);
+                let bounded = opens || still_rung || matches!(line.state(), LineState::Ours | LineState::Ringing);
                 prop_assert_eq!(bounded, line.poll_timeout().is_some());
                 prop_assert!(line.poll_timeout().is_none_or(|until| until > now && until <= now + Duration::from_secs(120)));
             }

@@ -292,8 +292,9 @@ fn private_key(pem: &Bytes, passphrase: Option<&Secret>) -> Opened<PrivateKeyDer
         )),
         Err(OpenError::Malformed) => Err(error(
             KEY,
-            "is no private key that can be read; it may be cut or damaged",
-            "write the file anew, whole and as it was",
+            // a wrong passphrase passes for right once in 256 times: nothing but the padding tells (RFC 8018 §6.1.2)
+            "is no private key that can be read; it may be cut or damaged, or its passphrase be another one",
+            "write the file anew, whole and as it was, and look at client-passphrase-file",
         )),
         Err(OpenError::NoProgram(why)) => Ok(Err(why)),
     }

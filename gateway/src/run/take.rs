@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use gateway_config::{Config, Generations, Loaded};
-use gateway_core::Clock;
-use gateway_core::{LockState, SiteView};
+use gateway_core::{Clock, LockState, SiteView};
 use tokio::sync::oneshot;
 
 use super::start::{secrets_told, start_guard};

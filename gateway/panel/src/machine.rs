@@ -571,12 +571,18 @@ impl PanelLine {
     }
 
     fn busy_is(&mut self, at: Instant) {
-        // while the line is ours, and for a moment after, it is we who make it busy
-        if self.phase != Phase::Rest || self.busy_again.is_some() {
+        // while we are off-hook, and for a moment after, it is we who make it busy
+        let ours = matches!(self.phase, Phase::Leaving { .. } | Phase::OffHook);
+        if ours || self.busy_again.is_some() {
             return;
         }
         match (self.busy.is_active(), self.busy_told) {
             (true, false) => {
+                if self.phase != Phase::Rest {
+                    // somebody was quicker than we are
+                    self.set(Role::Exclude, false);
+                    self.phase = Phase::Rest;
+                }
                 self.busy_told = true;
                 self.tell(at, LineSignal::BusyOther);
             }

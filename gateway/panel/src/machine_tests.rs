@@ -209,8 +209,9 @@ fn another_panel_makes_the_line_busy_and_our_own_talk_does_not() {
     line.handle_edge(at(500), Wire::Busy, false);
     assert_eq!(until(&mut line, at(600)), "Idle");
     line.command(at(1000), LineCommand::Seize);
-    line.handle_edge(at(1010), Wire::Busy, true);
-    assert_eq!(until(&mut line, at(1900)), "Exclude=1 Hook=1");
+    assert_eq!(until(&mut line, at(1500)), "Exclude=1 Hook=1");
+    line.handle_edge(at(1510), Wire::Busy, true);
+    assert_eq!(until(&mut line, at(1900)), "");
     // it is quiet again as we hang up
     line.command(at(2000), LineCommand::Release);
     line.handle_edge(at(2020), Wire::Busy, false);
@@ -218,10 +219,24 @@ fn another_panel_makes_the_line_busy_and_our_own_talk_does_not() {
 }
 
 #[test]
+fn another_panel_that_is_quicker_than_we_are_has_the_line() {
+    let mut line = line("handset-tap");
+    line.command(at(1000), LineCommand::Seize);
+    line.handle_edge(at(1020), Wire::Busy, true);
+    assert_eq!(until(&mut line, at(1900)), "Exclude=1 Exclude=0 BusyOther");
+    assert!(!line.is_ours());
+    line.command(at(1900), LineCommand::Release);
+    assert_eq!(until(&mut line, at(2900)), "");
+    line.handle_edge(at(3000), Wire::Busy, false);
+    assert_eq!(until(&mut line, at(3100)), "Idle");
+}
+
+#[test]
 fn a_line_that_stays_busy_after_our_talk_is_another_panels() {
     let mut line = line("4n");
     line.command(at(0), LineCommand::Seize);
-    line.handle_edge(at(10), Wire::Busy, true);
+    until(&mut line, at(900));
+    line.handle_edge(at(910), Wire::Busy, true);
     until(&mut line, at(1000));
     line.command(at(2000), LineCommand::Release);
     let rest = u64::from(line.params.profile.hook.rest_ms).max(100);

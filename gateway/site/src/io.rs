@@ -164,6 +164,13 @@ pub enum GuardReport {
         /// What was found, and what to do.
         text: String,
     },
+    /// The board of an output failed, be it in a pulse or at rest. What is said of the Grant comes beside it.
+    LetGo {
+        /// Which output.
+        output: OutputId,
+        /// What was found, and what to do.
+        text: String,
+    },
     /// An output was told to energise, and its board failed before it answered: it may have been energised for a moment.
     MayHaveOpened {
         /// Number of the Grant.

@@ -141,19 +141,71 @@ fn said(report: Report, faults: &Faults) -> Vec<site::GuardReport> {
                 | ReleaseWhy::LeaseLapsed
                 | ReleaseWhy::Stopping => ReleaseCause::Guard,
             };
-            vec![site::GuardReport::Released {
+            let released = site::GuardReport::Released {
                 cause,
                 grant: lease.0,
-                output,
-            }]
+                output: output.clone(),
+            };
+            let let_go = (why == ReleaseWhy::DeviceFault).then(|| {
+                let text = format!(
+                    "the board of output {output} failed in a pulse, or its relay rests though it said that it is on: whoever was let in may find \
+                     the lock shut; look at the board and its supply"
+                );
+                faults.set(&format!("output:{output}"), Some(text.clone()));
+                site::GuardReport::LetGo { output, text }
+            });
+            [released].into_iter().chain(let_go).collect()
         }
         Report::Usable { output, usable } => {
             if usable {
                 // what was said of it as it was on unasked is over; it stays on record
                 faults.set(&format!("output:{output}"), None);
+                return vec![site::GuardReport::Usable { output, usable }];
             }
-            vec![site::GuardReport::Usable { output, usable }]
+            let text = format!(
+                "output {output} cannot be operated: its board does not answer, as the faults of the gateway say"
+            );
+            let report = site::GuardReport::LetGo {
+                output: output.clone(),
+                text,
+            };
+            vec![site::GuardReport::Usable { output, usable }, report]
         }
         Report::InputEdge { .. } | Report::Pong(_) | Report::Welcome { .. } => vec![],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway_core::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_board_that_lets_go_is_told_at_the_door_and_stands_until_it_works_again() {
+        let faults = Faults::default();
+        let output: OutputId = "strike".parse().expect("a name");
+        let let_go = |report: Report| {
+            let said = said(report, &faults);
+            said.iter()
+                .any(|said| matches!(said, site::GuardReport::LetGo { .. }))
+        };
+        let released = |why| Report::Released {
+            at: Instant::ZERO,
+            lease: LeaseId(1),
+            output: output.clone(),
+            why,
+        };
+        let usable = |usable| Report::Usable {
+            output: output.clone(),
+            usable,
+        };
+        for why in ReleaseWhy::ALL {
+            assert_eq!(let_go(released(*why)), *why == ReleaseWhy::DeviceFault, "{why}");
+        }
+        assert_eq!(faults.list().len(), 1);
+        assert!(let_go(usable(false)));
+        assert!(!let_go(usable(true)));
+        assert!(faults.list().is_empty());
     }
 }

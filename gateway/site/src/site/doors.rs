@@ -213,7 +213,7 @@ impl Site {
                 }
             }
             GuardReport::Restarts { text } => self.guard_away(now, text, true),
-            GuardReport::Unasked { output, text } => {
+            GuardReport::LetGo { output, text } | GuardReport::Unasked { output, text } => {
                 for door in self.doors_with(&output) {
                     let event = DoorEvent::LockFault { text: text.clone() };
                     self.record(now, Event::Door(door, event), None, false);

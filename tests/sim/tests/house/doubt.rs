@@ -106,13 +106,21 @@ fn an_output_that_is_another_wire_to_the_guard_is_told_once_and_opened_by_nobody
 }
 
 #[test]
-fn a_strike_that_nobody_asked_for_is_on_record_at_its_door_each_time() {
+fn a_strike_that_nobody_asked_for_or_that_let_go_is_on_record_at_its_door_each_time() {
     let mut sim = Sim::new(first_door());
     let text = "front-strike was energised without a lease".to_owned();
-    for _ in 0..2 {
-        let output = id("front-strike");
-        let text = text.clone();
-        sim.input(Input::Guard(GuardReport::Unasked { output, text }));
+    let output = || id("front-strike");
+    for report in [
+        GuardReport::Unasked {
+            output: output(),
+            text: text.clone(),
+        },
+        GuardReport::LetGo {
+            output: output(),
+            text: text.clone(),
+        },
+    ] {
+        sim.input(Input::Guard(report));
     }
     sim.input(Input::Guard(GuardReport::Unasked {
         output: id("siren"),

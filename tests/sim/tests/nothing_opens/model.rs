@@ -226,6 +226,7 @@ impl Model {
                 }
                 GuardReport::Energised { .. }
                 | GuardReport::Failed { .. }
+                | GuardReport::LetGo { .. }
                 | GuardReport::MayHaveOpened { .. }
                 | GuardReport::Released { .. }
                 // nobody's doing: it gives nobody anything
